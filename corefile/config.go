@@ -1,0 +1,161 @@
+package corefile
+
+import (
+	"net/netip"
+	"regexp"
+	"time"
+
+	"plexha/zones"
+)
+
+// Config is one `plex { }` block, parsed and validated. It is immutable: nothing that gets one checks it
+// again, and nothing changes it.
+type Config struct {
+	File string // the Corefile, or the imported file, that holds the block
+	Line int    // the line of the word plex
+
+	Cluster zones.Cluster // names, members, how to answer
+	Finders []Finder      // the `nodes` lines
+
+	Probe    Probe
+	Interval time.Duration // from one probe's start to the next, while nothing is in doubt
+	Timeout  time.Duration // of one probe, its body included
+	Rise     int           // good probes in a row to come back
+	Fall     int           // failed probes in a row to go down
+	Canary   string        // HOST:PORT; empty: none
+
+	ZoneFiles   []ZoneFile
+	Passthrough []string       // fully qualified names, lower-case, that are the next plugin's
+	Fallthrough []string       // zones whose unknown names are the next plugin's; nil: none, {"."}: all
+	TrustECS    []netip.Prefix // resolvers whose client subnet chooses the view
+
+	DuckDNS *DuckDNS // nil: no duckdns line
+	Detect  []Source // nil: the default set
+
+	Balance        string // Caddy's name of a policy
+	Affinity       Affinity
+	TLS            TLS
+	Listen         []string // where plexproxy listens
+	RetryFor       time.Duration
+	RetryEvery     time.Duration
+	MaxRequests    int // per node; 0: no limit
+	TrustedProxies []netip.Prefix
+	Storage        string // plexproxy's storage folder; empty: Caddy's own
+
+	State       State
+	Status      Status // of plexdns
+	ProxyStatus Status // of plexproxy
+	OpenOK      []zones.NodeName
+	Lane        Lane
+	Notify      []Secret // shoutrrr URLs, which may hold passwords
+
+	// Inactive names the properties of the block whose feature this version does not have yet, each once, in
+	// the order of their first use. They are checked like all others.
+	Inactive []string
+}
+
+// ProbeKind says how nodes are asked.
+type ProbeKind uint8
+
+// The kinds of probes.
+const (
+	ProbePlex ProbeKind = iota // GET /identity, with its identity learned
+	ProbeHTTP                  // GET of a path, judged by status and body
+	ProbeTCP                   // a connection
+	ProbeNone                  // nothing is asked: every node counts as up
+)
+
+// Probe is the `probe` line.
+type Probe struct {
+	Kind      ProbeKind
+	Path      string         // of ProbeHTTP, with the leading slash
+	StatusMin int            // of ProbeHTTP: 200
+	StatusMax int            // of ProbeHTTP: 399
+	Body      *regexp.Regexp // of ProbeHTTP; nil: any body
+}
+
+// Finder is a `nodes` line: nodes found in the DNS.
+type Finder struct {
+	Name string // the nodes are Name1, Name2, ...
+	DNS  string // the name asked for SRV, then A and AAAA
+	Port uint16 // 0: SRV's, or 32400
+	Max  int    // at most so many; 0: no limit
+}
+
+// ZoneFile is a `zonefile` line.
+type ZoneFile struct {
+	View zones.View
+	Path string // as written; relative to the folder of the `root` plugin, or the working directory
+	Line int
+}
+
+// DuckDNS is the `duckdns` line.
+type DuckDNS struct {
+	Name      string // the account's domain, without .duckdns.org
+	TokenFile string // exactly one of TokenFile, Credential and Token is set
+	Token     Secret
+	Every     time.Duration // between looks at the published record; 0: the default
+	Refresh   time.Duration // between pushes of an unchanged address; 24 h
+	NoVerify  bool
+	NoIPv4    bool
+	NoIPv6    bool
+}
+
+// Source is one source of the external address.
+type Source struct {
+	Kind string   // opendns, cloudflare, google, akamai, https, interface, router, stun, command or file
+	Args []string // the rest of its words: udp, dot or doh; a URL; a name; a HOST:PORT; a command; a path
+}
+
+// Affinity says what keeps a client on its node.
+type Affinity struct {
+	Off      bool // Caddy's policy alone
+	ByClient bool // new pins by the client's id instead of its token
+}
+
+// TLSKind says where plexproxy's certificates come from.
+type TLSKind uint8
+
+// The kinds of certificates.
+const (
+	TLSInternal TLSKind = iota
+	TLSACME
+	TLSFiles
+	TLSOff
+)
+
+// TLS is the `tls` line.
+type TLS struct {
+	Kind     TLSKind
+	Email    string // of TLSACME
+	DNS      bool   // of TLSACME: by DNS-01 through DuckDNS
+	CA       string // of TLSACME: the directory's URL; empty: Let's Encrypt
+	CertFile string // of TLSFiles
+	KeyFile  string // of TLSFiles
+}
+
+// State is the `state` line: where what must outlive the process is kept.
+type State struct {
+	Dir  string // empty: the default, see DefaultStateDirs
+	Etcd string // an etcd:// URL; empty: none
+}
+
+// Status is a `status` or `proxy_status` line.
+type Status struct {
+	Addr   netip.AddrPort
+	Public bool // shown read-only to others than loopback
+}
+
+// Lane is the `lane` line.
+type Lane struct {
+	Off     bool
+	Sockets int // 0: as many as fit
+}
+
+// ProxyPort is the port at which a proxy is probed when its line gives none: 443, or 80 with `tls off`.
+func (t TLS) ProxyPort() uint16 {
+	if t.Kind == TLSOff {
+		return 80
+	}
+	return 443
+}
