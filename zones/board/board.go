@@ -1,11 +1,13 @@
 // Package board turns the verdicts of probes and the operator's orders into immutable snapshots.
 //
-// It does no I/O and reads no clock but through the timers of [Board.Run]: every verdict carries its time.
+// It does no I/O and has no clock of its own: every call carries its time, and [Board.Run] alone waits.
 package board
 
 import (
-	"context"
 	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"plexha/zones"
@@ -19,42 +21,228 @@ type Config struct {
 	Interval time.Duration // of the probes; with Timeout the span of verdicts that an isolation takes back
 	Timeout  time.Duration
 	Canary   bool // a canary is asked before a verdict that would leave nothing up
-	NoProbe  bool // nodes are not asked: each counts as up as soon as an address is known
 }
 
+// coalesce is how long a change that takes nothing out of service waits for others to be published
+// together with it. It bounds how often zones are compiled while many members come up at once, and is far
+// below what a person or a resolver notices.
+const coalesce = 20 * time.Millisecond
+
 // Board judges verdicts and publishes snapshots. All methods may be called at once from several goroutines.
-type Board struct{}
+type Board struct {
+	cfg    Config
+	newest atomic.Pointer[zones.Snapshot]
+	canary chan struct{} // one slot
+	wake   chan struct{} // one slot: Run must look at its timers again
 
-// New returns a board on which nothing is known yet.
-func New(cfg Config, now time.Time) *Board { panic("later") }
+	mu       sync.Mutex
+	subjects []*subject // nodes, proxies, uplinks; within a kind in file order
+	orders   []OrderLine
+	onlink   []netip.Prefix
+	hosts    []netip.Addr
+	views    *zones.Views
+	ready    bool
+	isolated bool
+	held     map[*address]hold // verdicts that wait for the canary's answer
+	heldAt   time.Time         // when the canary was last asked
+	dirty    bool              // something is to be published by dirtyAt
+	dirtyAt  time.Time
+	seq      uint64
+	events   []Event
+	eventSeq uint64
+	subs     map[chan struct{}]struct{}
+}
 
-// Seed takes over what old knew of the subjects that are the same here: same kind, name, HOST:PORT.
-func (b *Board) Seed(old *zones.Snapshot, now time.Time) { panic("later") }
+// hold is a verdict that waits for the canary.
+type hold struct {
+	to  zones.State
+	why string
+}
 
-// Report judges one verdict and returns the state that the verdict's address is in now. A caller probes
-// faster while that is in doubt ([zones.State.InDoubt]).
-func (b *Board) Report(v Verdict) zones.State { panic("later") }
-
-// SetAddrs says which addresses a subject has now. What is known of an address that stays is kept; a new
-// one starts unknown. An empty list is ignored: the last good addresses are kept.
-func (b *Board) SetAddrs(s zones.Subject, addrs []netip.Addr, now time.Time) { panic("later") }
-
-// SetFound says which nodes the `nodes` line of that name has found, in order.
-func (b *Board) SetFound(group string, nodes []zones.Node, now time.Time) { panic("later") }
+// New returns a board on which nothing is known but the addresses that the cluster gives itself.
+func New(cfg Config, now time.Time) *Board {
+	b := &Board{
+		cfg:    cfg,
+		canary: make(chan struct{}, 1),
+		wake:   make(chan struct{}, 1),
+		views:  cfg.Cluster.Prefixes.Compile(nil),
+		held:   map[*address]hold{},
+		subs:   map[chan struct{}]struct{}{},
+	}
+	for _, n := range cfg.Cluster.Nodes {
+		s := &subject{id: n.Subject(), node: n}
+		if a, err := netip.ParseAddr(n.Host); err == nil {
+			s.setAddrs([]netip.Addr{a}, now)
+		}
+		b.subjects = append(b.subjects, s)
+	}
+	for _, p := range cfg.Cluster.Proxies {
+		s := &subject{id: p.Subject(), proxy: p}
+		var addrs []netip.Addr
+		for _, a := range p.Addrs {
+			addrs = append(addrs, a.Addr())
+		}
+		s.setAddrs(addrs, now)
+		b.subjects = append(b.subjects, s)
+	}
+	for _, u := range cfg.Cluster.Uplinks {
+		s := &subject{id: u.Subject(), uplink: u}
+		s.setAddrs(u.Addrs, now)
+		b.subjects = append(b.subjects, s)
+	}
+	b.publish(now)
+	return b
+}
 
 // Snapshot returns the newest snapshot. It never waits.
-func (b *Board) Snapshot() *zones.Snapshot { panic("later") }
+func (b *Board) Snapshot() *zones.Snapshot { return b.newest.Load() }
 
 // Canary returns a channel that gets a value whenever the canary must be asked now.
-func (b *Board) Canary() <-chan struct{} { panic("later") }
-
-// CanaryResult says whether the canary answered.
-func (b *Board) CanaryResult(ok bool, now time.Time) { panic("later") }
+func (b *Board) Canary() <-chan struct{} { return b.canary }
 
 // Subscribe returns a channel that holds a value whenever a snapshot has come that the subscriber has not
 // been told of, and a function that ends the subscription. A slow subscriber sees the newest only.
-func (b *Board) Subscribe() (news <-chan struct{}, cancel func()) { panic("later") }
+func (b *Board) Subscribe() (news <-chan struct{}, cancel func()) {
+	ch := make(chan struct{}, 1)
+	ch <- struct{}{}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.subs[ch] = struct{}{}
+	return ch, func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		delete(b.subs, ch)
+	}
+}
 
-// Run publishes what was held back to be published together, ends orders that expire, and asks for the
-// canary while isolated, until ctx ends.
-func (b *Board) Run(ctx context.Context) error { panic("later") }
+// SetAddrs says which addresses a subject has now. What is known of an address that stays is kept; a new
+// one starts unknown, but for an uplink without a probe, which is up while an address is known. An empty
+// list is ignored: the last good addresses are kept. So is a subject that the board does not have.
+func (b *Board) SetAddrs(id zones.Subject, addrs []netip.Addr, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.find(id)
+	if s == nil || len(addrs) == 0 || !s.setAddrs(addrs, now) {
+		return
+	}
+	b.settle(s, now)
+	b.later(now)
+}
+
+// SetFound says which nodes the `nodes` line of that name has found, in order. They come after all others.
+func (b *Board) SetFound(group string, nodes []zones.Node, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var kept []*subject
+	for _, s := range b.subjects {
+		if s.id.Kind == zones.KindNode && s.node.Group == group {
+			if slices.ContainsFunc(nodes, func(n zones.Node) bool { return s.sameNode(n) }) {
+				kept = append(kept, s)
+			}
+		}
+	}
+	var found []*subject
+	for _, n := range nodes {
+		i := slices.IndexFunc(kept, func(s *subject) bool { return s.sameNode(n) })
+		if i >= 0 {
+			found = append(found, kept[i])
+			continue
+		}
+		s := &subject{id: n.Subject(), node: n, fresh: b.ready}
+		if a, err := netip.ParseAddr(n.Host); err == nil {
+			s.setAddrs([]netip.Addr{a}, now)
+		}
+		found = append(found, s)
+	}
+	b.subjects = slices.DeleteFunc(b.subjects, func(s *subject) bool {
+		return s.id.Kind == zones.KindNode && s.node.Group == group
+	})
+	at := slices.IndexFunc(b.subjects, func(s *subject) bool { return s.id.Kind != zones.KindNode })
+	if at < 0 {
+		at = len(b.subjects)
+	}
+	b.subjects = slices.Insert(b.subjects, at, found...)
+	b.forgetHolds()
+	b.publish(now)
+}
+
+// SetLocal says which addresses this host has that a name server record may hold, and which prefixes the
+// word `onlink` stands for now.
+func (b *Board) SetLocal(hosts []netip.Addr, onlink []netip.Prefix, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if slices.Equal(hosts, b.hosts) && slices.Equal(onlink, b.onlink) {
+		return
+	}
+	b.hosts, b.onlink = slices.Clone(hosts), slices.Clone(onlink)
+	b.views = b.cfg.Cluster.Prefixes.Compile(b.onlink)
+	b.publish(now)
+}
+
+// FirstRoundDone says that every subject has been asked, or that there was time enough for it.
+func (b *Board) FirstRoundDone(now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.ready {
+		b.ready = true
+		b.publish(now)
+	}
+}
+
+func (b *Board) find(id zones.Subject) *subject {
+	for _, s := range b.subjects {
+		if s.id == id {
+			return s
+		}
+	}
+	return nil
+}
+
+// later publishes within the coalescing time.
+func (b *Board) later(now time.Time) {
+	if b.dirty {
+		return
+	}
+	b.dirty, b.dirtyAt = true, now.Add(coalesce)
+	b.wakeRun()
+}
+
+func (b *Board) wakeRun() {
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
+
+// publish makes the snapshot of now and tells the subscribers.
+func (b *Board) publish(now time.Time) {
+	b.dirty = false
+	b.seq++
+	snap := &zones.Snapshot{
+		Cluster:   b.cfg.Cluster,
+		Seq:       b.seq,
+		At:        now,
+		Ready:     b.ready,
+		Isolated:  b.isolated,
+		Views:     b.views,
+		HostAddrs: b.hosts,
+	}
+	for _, s := range b.subjects {
+		health := s.health(b.orders, now)
+		switch s.id.Kind {
+		case zones.KindNode:
+			snap.Nodes = append(snap.Nodes, zones.NodeHealth{Node: s.node, Health: health, Identity: s.identity})
+		case zones.KindProxy:
+			snap.Proxies = append(snap.Proxies, zones.ProxyHealth{Proxy: s.proxy, Health: health})
+		default:
+			snap.Uplinks = append(snap.Uplinks, zones.UplinkHealth{Uplink: s.uplink, Health: health})
+		}
+	}
+	b.newest.Store(snap)
+	for ch := range b.subs {
+		select {
+		case ch <- struct{}{}:
+		default:
+		}
+	}
+}

@@ -1,0 +1,209 @@
+package zones
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Type is a DNS record type, with the number that it has on the wire.
+type Type uint16
+
+// The types of records that we make, the SOA apart.
+const (
+	TypeA    Type = 1
+	TypeNS   Type = 2
+	TypeTXT  Type = 16
+	TypeAAAA Type = 28
+)
+
+// Label is a name relative to an origin, lower-case and without a final dot. The apex is "@".
+type Label string
+
+// Labels with a meaning of their own.
+const (
+	Apex     Label = "@"
+	Wildcard Label = "*"
+	// StatusPrefix stands before a managed name to ask how its nodes are.
+	StatusPrefix Label = "_status"
+)
+
+// Under returns l.parent, and l itself below the apex.
+func (l Label) Under(parent Label) Label {
+	if parent == Apex {
+		return l
+	}
+	return l + "." + parent
+}
+
+// Record is one resource record of ours.
+type Record struct {
+	Label  Label
+	Type   Type
+	TTL    uint32     // seconds
+	Addr   netip.Addr // of A and AAAA
+	Target Label      // of NS
+	Text   string     // of TXT, at most 255 bytes
+}
+
+// Answers is what one view of the zone holds for one variant, the same below every origin.
+type Answers struct {
+	Records    []Record // in a fixed order: the same facts give the same list
+	Failing    []Label  // names whose A and AAAA are SERVFAIL
+	Managed    []Label  // all names of ours in this view: without a record of a type they are NODATA
+	LastResort bool     // nothing is up: the main name leads to what is configured all the same
+}
+
+// Records returns what the view holds for the clients of the variant (see [Snapshot.Spreader]).
+func (s *Snapshot) Records(view View, variant Variant) Answers {
+	b := builder{s: s, view: view, variant: variant}
+	main := question(s.uplinks)
+	if view == Internal {
+		main = s.main
+		b.out.LastResort = main(asIs).lastResort
+	}
+	names := []Label{Apex, Label(s.Cluster.Main)}
+	if s.Cluster.Wildcard {
+		names = append(names, Wildcard)
+	}
+	for _, name := range names {
+		b.addresses(name, main)
+	}
+	for i := range s.Nodes {
+		n := &s.Nodes[i]
+		q := main
+		if view == Internal {
+			q = func(g guess) choice { return s.node(n, g) }
+		}
+		b.addresses(Label(n.Name), q)
+	}
+	b.nameServers()
+	if view == Internal {
+		b.status()
+	}
+	return b.out
+}
+
+// builder collects one view's answers.
+type builder struct {
+	s       *Snapshot
+	view    View
+	variant Variant
+	out     Answers
+}
+
+func (b *builder) ttl(inDoubt bool) uint32 {
+	c := b.s.Cluster
+	if inDoubt {
+		return seconds(min(c.MinTTL, c.TTL))
+	}
+	return seconds(c.TTL)
+}
+
+// seconds rounds up: a TTL above zero never becomes zero.
+func seconds(d time.Duration) uint32 { return uint32((d + time.Second - 1) / time.Second) }
+
+// addresses adds the A and AAAA records of one name.
+func (b *builder) addresses(name Label, q question) {
+	b.out.Managed = append(b.out.Managed, name)
+	c := q(asIs)
+	if c.servfail {
+		b.out.Failing = append(b.out.Failing, name)
+		return
+	}
+	var addrs []netip.Addr
+	for _, m := range c.told(b.variant) {
+		addrs = append(addrs, m.addrs...)
+	}
+	b.addrs(name, addrs, b.ttl(q.inDoubt(b.variant)))
+}
+
+// addrs adds one record for each address, once each, in the order given.
+func (b *builder) addrs(name Label, addrs []netip.Addr, ttl uint32) {
+	for i, a := range addrs {
+		if slices.Contains(addrs[:i], a) {
+			continue
+		}
+		t := TypeAAAA
+		if a.Is4() {
+			t = TypeA
+		}
+		b.out.Records = append(b.out.Records, Record{Label: name, Type: t, TTL: ttl, Addr: a})
+	}
+}
+
+func (b *builder) nameServers() {
+	for _, ns := range b.s.Cluster.NS {
+		name := Label(ns.Name)
+		b.out.Records = append(b.out.Records,
+			Record{Label: Apex, Type: TypeNS, TTL: b.ttl(false), Target: name})
+		switch {
+		case len(ns.Addrs) > 0:
+			b.out.Managed = append(b.out.Managed, name)
+			b.addrs(name, b.visible(ns.Addrs), b.ttl(false))
+		case b.view == External:
+			b.addresses(name, b.s.uplinks)
+		default:
+			b.out.Managed = append(b.out.Managed, name)
+			b.addrs(name, b.hostAddrs(), b.ttl(false))
+		}
+	}
+}
+
+// visible leaves a name server's internal addresses out of the external view while it has others.
+func (b *builder) visible(addrs []netip.Addr) []netip.Addr {
+	if b.view == Internal {
+		return addrs
+	}
+	outside := slices.DeleteFunc(slices.Clone(addrs), b.s.Views.inInternal)
+	if len(outside) == 0 {
+		return addrs
+	}
+	return outside
+}
+
+// hostAddrs returns this host's addresses that lie in an internal prefix.
+func (b *builder) hostAddrs() []netip.Addr {
+	return slices.DeleteFunc(slices.Clone(b.s.HostAddrs), func(a netip.Addr) bool {
+		return a.IsLinkLocalUnicast() || !b.s.Views.inInternal(a)
+	})
+}
+
+// status adds the `_status` names: every node below the apex and the main name, one below its own.
+func (b *builder) status() {
+	for _, parent := range []Label{Apex, Label(b.s.Cluster.Main)} {
+		b.statusOf(parent, b.s.Nodes)
+	}
+	for i := range b.s.Nodes {
+		b.statusOf(Label(b.s.Nodes[i].Name), b.s.Nodes[i:i+1])
+	}
+}
+
+func (b *builder) statusOf(parent Label, nodes []NodeHealth) {
+	name := StatusPrefix.Under(parent)
+	b.out.Managed = append(b.out.Managed, name)
+	doubt := slices.ContainsFunc(nodes, func(n NodeHealth) bool { return n.State.InDoubt() })
+	for i := range nodes {
+		b.out.Records = append(b.out.Records,
+			Record{Label: name, Type: TypeTXT, TTL: b.ttl(doubt), Text: statusText(&nodes[i])})
+	}
+}
+
+// statusText gives a node's state and since when: a time and never an age, so that it changes only when
+// the state does.
+func statusText(n *NodeHealth) string {
+	var sb strings.Builder
+	fmt.Fprintf(&sb, "%s %s", n.Name, n.State)
+	if !n.Since.IsZero() {
+		fmt.Fprintf(&sb, " since %s", n.Since.UTC().Format(time.RFC3339))
+	}
+	if n.Order != NoOrder {
+		fmt.Fprintf(&sb, ", order %s", n.Order)
+	}
+	if !n.OrderUntil.IsZero() {
+		fmt.Fprintf(&sb, " until %s", n.OrderUntil.UTC().Format(time.RFC3339))
+	}
+	return sb.String()
+}

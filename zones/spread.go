@@ -1,0 +1,88 @@
+package zones
+
+import (
+	"encoding/binary"
+	"math"
+	"net/netip"
+	"slices"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+// Variant names the one member that a client's answers lead to with `spread`. The empty variant is the
+// only one where answers are the same for all clients of a view.
+type Variant string
+
+// Spreader maps clients to variants. It is immutable; the zero value knows the empty variant alone.
+type Spreader struct {
+	variants []Variant
+	weights  []float64
+}
+
+// Spreader returns how the snapshot spreads internal clients. External answers have no variants.
+func (s *Snapshot) Spreader() Spreader {
+	c := s.main(asIs)
+	if c.mode != Spread || len(c.members) < 2 {
+		return Spreader{}
+	}
+	var sp Spreader
+	for _, m := range c.members {
+		sp.variants = append(sp.variants, Variant(m.name))
+		sp.weights = append(sp.weights, float64(max(m.weight, 1)))
+	}
+	return sp
+}
+
+// Variants returns every variant that Pick may give, in file order: one empty one if there is no choice.
+func (sp Spreader) Variants() []Variant {
+	if len(sp.variants) == 0 {
+		return []Variant{""}
+	}
+	return slices.Clone(sp.variants)
+}
+
+// Pick returns the variant of the clients in network: a single IPv4 address, an IPv6 /64, or the prefix
+// that a trusted resolver sent (longer IPv6 ones count as their /64). It is a weighted rendezvous hash, so
+// that a member that leaves moves no client but its own.
+func (sp Spreader) Pick(network netip.Prefix) Variant {
+	if len(sp.variants) == 0 {
+		return ""
+	}
+	key := networkKey(network)
+	best, bestScore := 0, math.Inf(-1)
+	for i, v := range sp.variants {
+		if score := score(key, v, sp.weights[i]); score > bestScore {
+			best, bestScore = i, score
+		}
+	}
+	return sp.variants[best]
+}
+
+// Network returns the network that a client at addr is spread by: its IPv4 address or its IPv6 /64.
+func Network(addr netip.Addr) netip.Prefix {
+	addr = addr.Unmap().WithZone("")
+	if addr.Is4() {
+		return netip.PrefixFrom(addr, 32)
+	}
+	p, _ := addr.Prefix(64)
+	return p
+}
+
+func networkKey(p netip.Prefix) uint64 {
+	if p.Addr().Is4() {
+		a := p.Masked().Addr().As4()
+		return uint64(binary.BigEndian.Uint32(a[:]))
+	}
+	a := netip.PrefixFrom(p.Addr(), min(p.Bits(), 64)).Masked().Addr().As16()
+	return binary.BigEndian.Uint64(a[:8])
+}
+
+// score is the logarithmic method of weighted rendezvous hashing: weight / -ln(u) with u uniform in (0, 1)
+// (Schindelhauer, Schomaker: Weighted Distributed Hash Tables, 2005).
+func score(key uint64, v Variant, weight float64) float64 {
+	var buf [64 + 8]byte // a DNS label and a network
+	n := copy(buf[8:], v)
+	binary.BigEndian.PutUint64(buf[:8], key)
+	u := (float64(xxhash.Sum64(buf[:8+n])>>11) + 0.5) / (1 << 53)
+	return weight / -math.Log(u)
+}
