@@ -1,0 +1,92 @@
+package dnsmain
+
+import (
+	"errors"
+	"os"
+	"os/signal"
+
+	"github.com/coredns/caddy"
+	clog "github.com/coredns/coredns/plugin/pkg/log"
+)
+
+// signals is what CoreDNS's own signal handling does, with two differences: SIGUSR1 keeps the `reload`
+// plugin watching (Caddy drops every event hook on that signal, and `reload` enters its own only once per
+// process), and SIGINT lets queries finish as SIGTERM does.
+type signals struct {
+	ch      chan os.Signal
+	stopped chan struct{} // closed when all servers have stopped by themselves
+}
+
+func trapSignals() signals {
+	s := signals{ch: make(chan os.Signal, 4), stopped: make(chan struct{})}
+	signal.Notify(s.ch, append(reloadSignals, append(stopSignals, ignoredSignals...)...)...)
+	return s
+}
+
+// handle returns when the process should end.
+func (s signals) handle() error {
+	for {
+		select {
+		case <-s.stopped:
+			return nil
+		case sig := <-s.ch:
+			switch {
+			case contains(stopSignals, sig):
+				return s.shutdown(sig)
+			case contains(reloadSignals, sig):
+				reload(sig)
+			}
+		}
+	}
+}
+
+func contains(list []os.Signal, sig os.Signal) bool {
+	for _, s := range list {
+		if s == sig {
+			return true
+		}
+	}
+	return false
+}
+
+// shutdown runs the plugins' shutdown and stops the servers, which lets queries finish. Another signal ends
+// the process at once.
+func (s signals) shutdown(sig os.Signal) error {
+	clog.Infof("%v: shutting down", sig)
+	done := make(chan error, 1)
+	go func() {
+		var errs []error
+		for _, instance := range caddy.Instances() {
+			errs = append(errs, instance.ShutdownCallbacks()...)
+		}
+		errs = append(errs, caddy.Stop())
+		done <- errors.Join(errs...)
+	}()
+	select {
+	case err := <-done:
+		if err != nil {
+			clog.Errorf("shutting down: %v", err)
+			return exitCode(exitStopping)
+		}
+		return nil
+	case sig := <-s.ch:
+		clog.Infof("%v: not waiting any longer", sig)
+		return exitCode(exitForced)
+	}
+}
+
+// reload starts the Corefile as it is now in the place of what runs. A bad one leaves that serving.
+func reload(sig os.Signal) {
+	instances := caddy.Instances()
+	if len(instances) == 0 {
+		return
+	}
+	corefile, err := caddy.LoadCaddyfile(serverType)
+	if err != nil {
+		clog.Errorf("%v: reading the Corefile: %v", sig, err)
+		return
+	}
+	if _, err := instances[0].Restart(corefile); err != nil {
+		clog.Errorf("%v: the Corefile is not taken over, the old one goes on serving: %v", sig, err)
+	}
+}

@@ -1,0 +1,351 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/coredns/coredns/plugin/transfer"
+
+	"plexha/corefile"
+	"plexha/corefile/watch"
+	"plexha/plugin/probe"
+	"plexha/plugin/runtime"
+	"plexha/zones"
+	"plexha/zones/board"
+)
+
+// Version is plexha's, as `plexdns -version` and the probes' User-Agent say it.
+const Version = "0.1.0"
+
+// maxWaiting bounds the questions that wait for the first round of probes.
+const maxWaiting = 256
+
+// cluster is what runs while a block is served: the board, the probes and all that follows them.
+type cluster struct {
+	board   *board.Board
+	prober  *probe.Prober
+	serials map[string]*runtime.Serials // by origin
+	state   string                      // the state folder; empty: none is writable
+	xfer    *transfer.Transfer
+
+	asked     chan struct{} // closed when zones of a finished first round are served
+	askedOnce sync.Once
+	waiting   chan struct{} // one slot for each question that waits
+	recompile chan struct{} // one slot: a zone file has changed
+	save      chan struct{} // one slot: a serial has changed
+	announce  chan struct{} // one slot: the external view has changed
+	seen      uint64        // the last event that was logged
+
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	tasks  sync.WaitGroup
+}
+
+var errStopped = errors.New("the instance is stopped")
+
+func newCluster() *cluster {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	return &cluster{
+		asked:     make(chan struct{}),
+		waiting:   make(chan struct{}, maxWaiting),
+		recompile: make(chan struct{}, 1),
+		save:      make(chan struct{}, 1),
+		announce:  make(chan struct{}, 1),
+		serials:   map[string]*runtime.Serials{},
+		ctx:       ctx,
+		cancel:    cancel,
+	}
+}
+
+// start brings the block to life: it takes over what an earlier instance knew, compiles the first zones and
+// starts the loops. It never waits for the network.
+func (p *Plex) start(own []netip.AddrPort, xfer *transfer.Transfer) error {
+	now := time.Now()
+	p.xfer = xfer
+	p.greet(own)
+	p.state = stateDir(p.cfg.State)
+	p.board = board.New(board.Config{
+		Cluster: &p.cfg.Cluster, Rise: p.cfg.Rise, Fall: p.cfg.Fall,
+		Interval: p.cfg.Interval, Timeout: p.cfg.Timeout, Canary: p.cfg.Canary != "",
+	}, now)
+	hosts, onlink := localAddrs()
+	p.board.SetLocal(hosts, onlink, now)
+	if old := runtime.Latest(p.zone()); old != nil {
+		p.board.Seed(old.Snapshot(), old.Probe() == p.Probe(), now)
+	}
+	p.readOrders()
+	if err := p.readSerials(); err != nil {
+		log.Warningf("%v: starting without", err)
+	}
+	p.prober = probe.New(probe.Options{
+		Config: p.cfg, Board: p.board, Version: Version, Avoid: own,
+		Observe: p.observe, Warn: func(msg string) { log.Warning(msg) },
+	})
+	if err := p.refresh(); err != nil {
+		return err
+	}
+	p.run()
+	runtime.Started(p.zone(), p)
+	return nil
+}
+
+// run starts the loops. Stop waits for all of them.
+func (p *Plex) run() {
+	p.task("the board", p.board.Run)
+	p.task("the probes", p.prober.Run)
+	p.task("the zones", p.follow)
+	p.task("the first round", p.endFirstRound)
+	p.task("the local addresses", p.followLocal)
+	p.task("the announcements", p.announceChanges)
+	if files := p.statics.paths(); len(files) > 0 {
+		p.task("the zone files", func(ctx context.Context) error {
+			return watch.Files(ctx, files, p.reloadStatics)
+		})
+	}
+	if p.state != "" {
+		p.task("the serials", p.saveSerials)
+		p.task("the orders", func(ctx context.Context) error {
+			return watch.Files(ctx, []string{p.ordersFile()}, p.readOrders)
+		})
+	}
+}
+
+func (p *Plex) task(what string, run func(context.Context) error) {
+	p.tasks.Go(func() {
+		if err := run(p.ctx); err != nil && p.ctx.Err() == nil {
+			log.Errorf("%s: %v", what, err)
+		}
+	})
+}
+
+// Stop ends everything that start has begun, and waits for it. The last zones go on being served: CoreDNS
+// calls this before it stops its listeners when the process ends.
+func (p *Plex) Stop() {
+	p.cancel(errStopped)
+	p.tasks.Wait()
+	runtime.Stopped(p.zone(), p)
+}
+
+func (c *cluster) stopped() <-chan struct{} { return c.ctx.Done() }
+
+// stalled returns the subjects whose probe loop gives no sign of life.
+func (c *cluster) stalled() []zones.Subject {
+	if c.prober == nil || c.ctx.Err() != nil {
+		return nil
+	}
+	return c.prober.Stalled(time.Now())
+}
+
+// Snapshot implements [runtime.Cluster].
+func (p *Plex) Snapshot() *zones.Snapshot { return p.board.Snapshot() }
+
+// Probe implements [runtime.Cluster].
+func (p *Plex) Probe() string {
+	pr := p.cfg.Probe
+	body := ""
+	if pr.Body != nil {
+		body = pr.Body.String()
+	}
+	return fmt.Sprint(pr.Kind, pr.Path, pr.StatusMin, pr.StatusMax, body)
+}
+
+// zone is the name that the block goes by: its first origin.
+func (p *Plex) zone() string { return p.cfg.Cluster.Origins[0] }
+
+// follow compiles zones whenever the board or a zone file has news.
+func (p *Plex) follow(ctx context.Context) error {
+	news, cancel := p.board.Subscribe()
+	defer cancel()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-news:
+		case <-p.recompile:
+		}
+		if err := p.refresh(); err != nil {
+			log.Errorf("%v: the zones of %s stay as they were", err, p.zone())
+		}
+	}
+}
+
+// refresh compiles the newest snapshot and serves it.
+func (p *Plex) refresh() error {
+	begin := time.Now()
+	c, err := compile(p.board.Snapshot(), *p.statics.set.Load(), p.serials, begin)
+	if err != nil {
+		return err
+	}
+	p.current.Store(c)
+	compileDuration.WithLabelValues(p.zone()).Observe(time.Since(begin).Seconds())
+	if c.snap.Ready {
+		p.askedOnce.Do(func() { close(p.asked) })
+	}
+	signal(p.save)
+	if len(c.raised) > 0 {
+		signal(p.announce)
+	}
+	p.logEvents()
+	return nil
+}
+
+// signal fills a channel of one slot.
+func signal(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
+}
+
+// logEvents tells of what has happened on the board since the last time.
+func (p *Plex) logEvents() {
+	for _, e := range p.board.Events(p.seen) {
+		p.seen = e.Seq
+		switch {
+		case e.Isolated:
+			log.Warningf("%s: cut off: %s; the last verdicts are held", p.zone(), e.Why)
+		case e.Subject == (zones.Subject{}):
+			log.Infof("%s: no longer cut off: %s", p.zone(), e.Why)
+		default:
+			p.logTransition(e)
+		}
+	}
+}
+
+func (p *Plex) logTransition(e board.Event) {
+	transitions.WithLabelValues(p.zone(), e.Subject.Kind.String(), e.Subject.Name, e.To.String()).Inc()
+	why := ""
+	if e.Why != "" {
+		why = ": " + e.Why
+	}
+	switch e.To {
+	case zones.Down, zones.Impostor:
+		log.Warningf("%s is %s%s", e.Subject, e.To, why)
+	default:
+		log.Infof("%s is %s%s", e.Subject, e.To, why)
+	}
+}
+
+// endFirstRound tells the board when every subject has been asked.
+func (p *Plex) endFirstRound(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+	case <-p.prober.FirstRound():
+		p.board.FirstRoundDone(time.Now())
+	}
+	return nil
+}
+
+// reloadStatics reads the zone files again. A bad one leaves everything as it was.
+func (p *Plex) reloadStatics() {
+	if err := p.statics.load(); err != nil {
+		log.Errorf("%v: its last good reading stays in use", err)
+		return
+	}
+	signal(p.recompile)
+}
+
+// fileName returns the name of a state file of a zone.
+func (p *Plex) fileName(zone, kind string) string {
+	return filepath.Join(p.state, strings.TrimSuffix(zone, ".")+"."+kind)
+}
+
+func (p *Plex) ordersFile() string { return p.fileName(p.zone(), "orders") }
+
+// readOrders takes over the orders file. A bad one leaves the orders as they were.
+func (p *Plex) readOrders() {
+	if p.state == "" {
+		return
+	}
+	f, err := os.Open(p.ordersFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		p.board.SetOrders(nil, time.Now())
+		return
+	}
+	if err != nil {
+		log.Errorf("reading the orders: %v", err)
+		return
+	}
+	defer func() { _ = f.Close() }() // only read
+	orders, err := board.ParseOrders(f)
+	if err != nil {
+		log.Errorf("reading the orders in %s: %v: the last good ones stay in force", p.ordersFile(), err)
+		return
+	}
+	for _, unknown := range p.board.SetOrders(orders, time.Now()) {
+		log.Warningf("reading the orders in %s: there is no node, proxy or uplink %q", p.ordersFile(), unknown)
+	}
+}
+
+// readSerials takes over the serials that an earlier process has published.
+func (p *Plex) readSerials() error {
+	var errs []error
+	for _, origin := range p.cfg.Cluster.Origins {
+		file := ""
+		if p.state != "" {
+			file = p.fileName(origin, "serials")
+		}
+		s, err := runtime.SerialsOf(origin, file)
+		p.serials[origin] = s
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// saveSerials writes the serials down as they change, once no earlier instance does.
+func (p *Plex) saveSerials(ctx context.Context) error {
+	release, err := runtime.Own(ctx, p.fileName(p.zone(), "serials"))
+	if err != nil {
+		return nil //nolint:nilerr // the instance ended first
+	}
+	defer release()
+	for {
+		for origin, s := range p.serials {
+			if err := s.Save(p.fileName(origin, "serials")); err != nil {
+				log.Warningf("%v", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-p.save:
+		}
+	}
+}
+
+// stateDir returns the folder for what must outlive the process, or "" if none is writable.
+func stateDir(s corefile.State) string {
+	dirs := corefile.DefaultStateDirs()
+	if s.Dir != "" {
+		dirs = []string{s.Dir}
+	}
+	var errs []error
+	for _, dir := range dirs {
+		err := writable(dir)
+		if err == nil {
+			return dir
+		}
+		errs = append(errs, err)
+	}
+	log.Warningf("no state folder is writable, so that serials and orders do not outlive the process: %v", errors.Join(errs...))
+	return ""
+}
+
+func writable(dir string) error {
+	if err := os.MkdirAll(dir, 0o770); err != nil { //nolint:gosec // group-writable: both programs and plexctl share it
+		return err
+	}
+	f, err := os.CreateTemp(dir, ".probe-*")
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}

@@ -1,0 +1,37 @@
+package plugin
+
+import (
+	"context"
+
+	"github.com/coredns/coredns/plugin"
+	"github.com/coredns/coredns/plugin/metadata"
+	"github.com/coredns/coredns/request"
+)
+
+// Metadata implements [metadata.Provider]: plex/view is the client's view, and plex/node the node or proxy
+// that the answer leads it to where that is one alone, else empty.
+func (p *Plex) Metadata(ctx context.Context, state request.Request) context.Context {
+	origin := plugin.Zones(p.cfg.Cluster.Origins).Matches(state.Name())
+	c := p.current.Load()
+	if origin == "" || c == nil {
+		return ctx
+	}
+	who, err := p.client(c, state)
+	if err != nil {
+		return ctx
+	}
+	qname := state.Name()
+	metadata.SetValueFunc(ctx, "plex/view", who.view.String)
+	metadata.SetValueFunc(ctx, "plex/node", func() string {
+		z := c.zone(origin, who)
+		switch z.kind(qname) {
+		case kindNode:
+			return qname[:len(qname)-len(origin)-1]
+		case kindMain:
+			return string(who.variant)
+		default:
+			return ""
+		}
+	})
+	return ctx
+}

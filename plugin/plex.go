@@ -1,0 +1,150 @@
+// Package plugin is the CoreDNS plugin `plex`: an authoritative, split-horizon zone for a cluster of Plex
+// Media Servers, whose answers follow the health of what they point at.
+package plugin
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/coredns/coredns/plugin"
+	"github.com/coredns/coredns/plugin/file"
+	"github.com/coredns/coredns/plugin/pkg/fall"
+	clog "github.com/coredns/coredns/plugin/pkg/log"
+	"github.com/coredns/coredns/request"
+	"github.com/miekg/dns"
+
+	"plexha/corefile"
+	"plexha/zones"
+)
+
+const name = "plex"
+
+var log = clog.NewWithPlugin(name)
+
+// Plex serves the zones of one `plex { }` block.
+type Plex struct {
+	Next plugin.Handler
+
+	cfg     *corefile.Config
+	fall    fall.F
+	statics staticZones // of the zone files, replaced when one changes
+	*cluster
+
+	current atomic.Pointer[compiled]
+}
+
+// Name implements [plugin.Handler].
+func (*Plex) Name() string { return name }
+
+// Ready implements ready.Readiness: the first round of probes has ended, and every probe loop is alive.
+// With `ready { monitor continuously }` a loop that stalls later shows as well.
+func (p *Plex) Ready() bool {
+	c := p.current.Load()
+	return c != nil && c.snap.Ready && len(p.stalled()) == 0
+}
+
+// CacheBypassZones implements cache.ZoneBypasser: an answer depends on who asks, which the cache's key does
+// not know, so that one view's answer would reach the other.
+func (p *Plex) CacheBypassZones() []string { return p.cfg.Cluster.Origins }
+
+// ServeDNS implements [plugin.Handler].
+func (p *Plex) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
+	state := request.Request{W: w, Req: r}
+	origin := plugin.Zones(p.cfg.Cluster.Origins).Matches(state.Name())
+	if origin == "" {
+		if p.Next == nil {
+			return dns.RcodeRefused, nil // out of our authority
+		}
+		return plugin.NextOrFailure(p.Name(), p.Next, ctx, w, r)
+	}
+	state.Zone = origin
+	if r.Opcode == dns.OpcodeNotify {
+		return dns.RcodeRefused, nil // we are nobody's secondary
+	}
+	switch state.QType() {
+	case dns.TypeAXFR, dns.TypeIXFR:
+		return dns.RcodeRefused, nil // the transfer plugin, before us, takes those that are allowed
+	}
+	c := p.current.Load()
+	who, err := p.client(c, state)
+	if err != nil {
+		return dns.RcodeFormatError, nil //nolint:nilerr // the code is the answer
+	}
+	z := c.zone(origin, who)
+	if !c.snap.Ready && z.isManaged(state.Name()) {
+		if !p.firstRound(ctx) {
+			return dns.RcodeServerFailure, nil
+		}
+		c = p.current.Load()
+		z = c.zone(origin, who.in(c))
+	}
+	if p.leavesToNext(z, state) {
+		return plugin.NextOrFailure(p.Name(), p.Next, ctx, w, r)
+	}
+	return p.answer(ctx, z, who, state)
+}
+
+// leavesToNext reports whether the name was given to the next plugin: those of `passthrough`, and the ACME
+// challenges unless the zone file has them.
+func (p *Plex) leavesToNext(z *zone, state request.Request) bool {
+	if p.Next == nil {
+		return false
+	}
+	qname := state.Name()
+	if isChallenge(qname) && !z.has(qname) {
+		return true
+	}
+	return plugin.Zones(p.cfg.Passthrough).Contains(qname)
+}
+
+// answer writes what the zone says, or asks the next plugin for names that the zone does not have.
+func (p *Plex) answer(ctx context.Context, z *zone, who client, state request.Request) (int, error) {
+	res := z.lookup(ctx, state)
+	if res.code == file.NameError && p.Next != nil && p.fall.Through(state.Name()) {
+		return plugin.NextOrFailure(p.Name(), p.Next, ctx, state.W, state.Req)
+	}
+	count(z, state)
+	if res.code == file.ServerFailure && len(res.answer) == 0 {
+		return dns.RcodeServerFailure, nil
+	}
+	m := new(dns.Msg)
+	m.SetReply(state.Req)
+	m.Authoritative = res.code != file.Delegation || len(res.answer) > 0
+	m.Answer, m.Ns, m.Extra = res.answer, res.ns, res.extra
+	switch res.code {
+	case file.NameError:
+		m.Rcode = dns.RcodeNameError
+	case file.ServerFailure:
+		m.Rcode = dns.RcodeServerFailure // of a CNAME's target: RFC 6604, 3
+	}
+	who.echo(m, z, state)
+	if err := state.W.WriteMsg(m); err != nil {
+		log.Debugf("writing an answer to %s: %v", state.RemoteAddr(), err)
+	}
+	return dns.RcodeSuccess, nil
+}
+
+// firstRound waits until the first round of probes has ended. It reports false when that takes too long, or
+// when too many questions wait already.
+func (p *Plex) firstRound(ctx context.Context) bool {
+	select {
+	case p.waiting <- struct{}{}:
+		defer func() { <-p.waiting }()
+	default:
+		return false
+	}
+	select {
+	case <-p.asked:
+		return true
+	case <-ctx.Done():
+		return false
+	case <-p.stopped():
+		return false
+	}
+}
+
+// Interface guards.
+var (
+	_ plugin.Handler = (*Plex)(nil)
+	_ zones.View     = zones.External
+)

@@ -1,0 +1,115 @@
+// Package runtime hands what must outlive one CoreDNS instance to the next one over a reload: the running
+// clusters, the right to write a state file, the zones' serials.
+//
+// CoreDNS starts the new instance while the old one serves, and drops the new one without a word to its
+// plugins when it cannot start. So this package is the one process-wide registry of the plugin.
+package runtime
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"plexha/zones"
+)
+
+// Cluster is one running instance of the plugin.
+type Cluster interface {
+	// Snapshot returns the newest snapshot.
+	Snapshot() *zones.Snapshot
+	// Probe returns the words that say how nodes are asked: another probe asks another question.
+	Probe() string
+	// Stop ends all that the cluster has started, and waits for it. It may be called more than once.
+	Stop()
+}
+
+var (
+	mu      sync.Mutex
+	running = map[string][]Cluster{} // by zone, oldest first
+	pending []Cluster                // started since the last restart began
+	locks   = map[string]chan struct{}{}
+)
+
+// Latest returns the newest running cluster of the zone, or nil.
+func Latest(zone string) Cluster {
+	mu.Lock()
+	defer mu.Unlock()
+	if c := running[zone]; len(c) > 0 {
+		return c[len(c)-1]
+	}
+	return nil
+}
+
+// All returns the newest running cluster of each zone, ordered by zone.
+func All() []Cluster {
+	mu.Lock()
+	defer mu.Unlock()
+	var names []string
+	for zone := range running {
+		names = append(names, zone)
+	}
+	slices.Sort(names)
+	var out []Cluster
+	for _, zone := range names {
+		c := running[zone]
+		out = append(out, c[len(c)-1])
+	}
+	return out
+}
+
+// Started enters a cluster that has started.
+func Started(zone string, c Cluster) {
+	mu.Lock()
+	defer mu.Unlock()
+	running[zone] = append(running[zone], c)
+	pending = append(pending, c)
+}
+
+// Stopped takes a cluster out again. It does nothing for one that is not in.
+func Stopped(zone string, c Cluster) {
+	mu.Lock()
+	defer mu.Unlock()
+	same := func(other Cluster) bool { return other == c }
+	pending = slices.DeleteFunc(pending, same)
+	running[zone] = slices.DeleteFunc(running[zone], same)
+	if len(running[zone]) == 0 {
+		delete(running, zone)
+	}
+}
+
+// RestartBegins says that what runs now is good, and what starts from now on is on trial.
+func RestartBegins() {
+	mu.Lock()
+	defer mu.Unlock()
+	pending = nil
+}
+
+// RestartFailed stops what has started since [RestartBegins]: CoreDNS has dropped that instance without
+// shutting it down.
+func RestartFailed() {
+	mu.Lock()
+	failed := pending
+	pending = nil
+	mu.Unlock()
+	for _, c := range failed {
+		c.Stop()
+	}
+}
+
+// Own waits until nobody else in the process writes the state file, and returns how to give it up again. On
+// a reload the old instance owns it until its shutdown.
+func Own(ctx context.Context, file string) (release func(), err error) {
+	mu.Lock()
+	lock := locks[file]
+	if lock == nil {
+		lock = make(chan struct{}, 1)
+		locks[file] = lock
+	}
+	mu.Unlock()
+	select {
+	case lock <- struct{}{}:
+		return sync.OnceFunc(func() { <-lock }), nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}

@@ -1,0 +1,120 @@
+package plugin
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/coredns/caddy"
+	"github.com/coredns/coredns/core/dnsserver"
+	"github.com/coredns/coredns/plugin"
+	"github.com/coredns/coredns/plugin/pkg/fall"
+	"github.com/coredns/coredns/plugin/transfer"
+
+	"plexha/corefile"
+	"plexha/plugin/probe"
+	"plexha/plugin/runtime"
+)
+
+func init() { plugin.Register(name, setup) }
+
+// setup reads the plex blocks of one server block. It starts nothing: CoreDNS may drop an instance after its
+// setup without telling anybody.
+func setup(c *caddy.Controller) error {
+	configs, err := corefile.Parse(&c.Dispenser, c.ServerBlockKeys)
+	if err != nil {
+		return plugin.Error(name, err)
+	}
+	server := dnsserver.GetConfig(c)
+	for _, cfg := range configs {
+		p, err := newPlex(cfg, server.Root)
+		if err != nil {
+			return plugin.Error(name, err)
+		}
+		server.AddPlugin(func(next plugin.Handler) plugin.Handler {
+			p.Next = next
+			return p
+		})
+		c.OnStartup(func() error {
+			server := dnsserver.GetConfig(c)
+			xfer, _ := server.Handler("transfer").(*transfer.Transfer)
+			if err := checkTransfer(cfg, xfer); err != nil {
+				return plugin.Error(name, err)
+			}
+			if err := p.start(listeners(server), xfer); err != nil {
+				return plugin.Error(name, err)
+			}
+			return nil
+		})
+		c.OnShutdown(func() error {
+			p.Stop()
+			return nil
+		})
+	}
+	c.OnRestart(func() error {
+		runtime.RestartBegins()
+		return nil
+	})
+	c.OnRestartFailed(func() error {
+		runtime.RestartFailed()
+		return nil
+	})
+	return nil
+}
+
+// newPlex returns a handler for one block, with its zone files read.
+func newPlex(cfg *corefile.Config, root string) (*Plex, error) {
+	p := &Plex{cfg: cfg, cluster: newCluster()}
+	p.statics = staticZones{root: root, files: cfg.ZoneFiles, cluster: &cfg.Cluster}
+	if err := p.statics.load(); err != nil {
+		return nil, err
+	}
+	p.fall = fall.F{Zones: slices.Clone(cfg.Fallthrough)}
+	return p, nil
+}
+
+// checkTransfer asks for explicit name servers where secondaries will publish them.
+func checkTransfer(cfg *corefile.Config, xfer *transfer.Transfer) error {
+	if xfer != nil && len(cfg.Cluster.NS[0].Addrs) == 0 {
+		return errors.New("the block has `transfer`, so its name servers must be given: " +
+			"add a line `ns NAME ADDRESS` for each, such as `ns ns1 203.0.113.5`")
+	}
+	return nil
+}
+
+// listeners returns where the server block listens for plain DNS.
+func listeners(server *dnsserver.Config) []netip.AddrPort {
+	port, err := strconv.ParseUint(server.Port, 10, 16)
+	if err != nil || port == 0 {
+		return nil
+	}
+	var out []netip.AddrPort
+	for _, host := range server.ListenHosts {
+		addr := netip.IPv6Unspecified()
+		if ip := net.ParseIP(host); ip != nil {
+			addr, _ = netip.AddrFromSlice(ip)
+		}
+		out = append(out, netip.AddrPortFrom(addr.Unmap(), uint16(port)))
+	}
+	return out
+}
+
+// greet says once at start what the operator should know.
+func (p *Plex) greet(own []netip.AddrPort) {
+	if len(p.cfg.Inactive) > 0 {
+		log.Warningf("%s:%d: accepted, but not yet active in this version: %s",
+			p.cfg.File, p.cfg.Line, strings.Join(p.cfg.Inactive, ", "))
+	}
+	for _, u := range p.cfg.Cluster.Uplinks {
+		if u.Auto && len(u.Addrs) == 0 {
+			log.Warningf("uplink %s: its address is not known, since it is not detected in this version: "+
+				"clients outside get SERVFAIL; give `uplink %s ADDRESS`", u.Name, u.Name)
+		}
+	}
+	if w := probe.ResolverWarning(p.cfg, own); w != "" {
+		log.Warning(w)
+	}
+}
