@@ -2,6 +2,8 @@ package corefile
 
 import (
 	"net/netip"
+	"os"
+	"path/filepath"
 	"regexp"
 	"time"
 
@@ -14,8 +16,9 @@ type Config struct {
 	File string // the Corefile, or the imported file, that holds the block
 	Line int    // the line of the word plex
 
-	Cluster zones.Cluster // names, members, how to answer
-	Finders []Finder      // the `nodes` lines
+	Cluster zones.Cluster  // names, members, how to answer
+	Finders []Finder       // the `nodes` lines
+	Uplinks []UplinkDetect // what Cluster.Uplinks does not say, one for each of those, in the same order
 
 	Probe    Probe
 	Interval time.Duration // from one probe's start to the next, while nothing is in doubt
@@ -82,6 +85,15 @@ type Finder struct {
 	Max  int    // at most so many; 0: no limit
 }
 
+// UplinkDetect says how the external addresses of an uplink are found.
+type UplinkDetect struct {
+	Name   string     // the uplink's
+	Via    string     // the interface that detection and probe go out through; empty: the routing table's
+	NoIPv6 bool       // `ipv6 off`: no AAAA leads here
+	Suffix netip.Addr // `ipv6 ::SUFFIX/LEN`: the low bits of the published IPv6 address; the zero Addr: none
+	Bits   int        // LEN: how many high bits of it are the detected ones, 64 if not given; 0 without Suffix
+}
+
 // ZoneFile is a `zonefile` line.
 type ZoneFile struct {
 	View zones.View
@@ -92,7 +104,7 @@ type ZoneFile struct {
 // DuckDNS is the `duckdns` line.
 type DuckDNS struct {
 	Name      string // the account's domain, without .duckdns.org
-	TokenFile string // exactly one of TokenFile, Credential and Token is set
+	TokenFile string // exactly one of TokenFile and Token is set
 	Token     Secret
 	Every     time.Duration // between looks at the published record; 0: the default
 	Refresh   time.Duration // between pushes of an unchanged address; 24 h
@@ -134,10 +146,24 @@ type TLS struct {
 	KeyFile  string // of TLSFiles
 }
 
-// State is the `state` line: where what must outlive the process is kept.
+// State is the `state` line: where what must outlive the process is kept. It may name a folder, an etcd, or
+// both.
 type State struct {
-	Dir  string // empty: the default, see DefaultStateDirs
-	Etcd string // an etcd:// URL; empty: none
+	Dir  string // empty: the first of DefaultStateDirs that can be written
+	Etcd string // an etcd:// URL, which may hold a password; empty: none
+}
+
+// DefaultStateDirs returns the folders that are tried, in this order, without a `state DIR`: the system's,
+// then the user's (XDG Base Directory Specification, XDG_STATE_HOME) if the user has a home.
+func DefaultStateDirs() []string {
+	dirs := []string{"/var/lib/plexha"}
+	if state := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(state) {
+		return append(dirs, filepath.Join(state, "plexha"))
+	}
+	if home, err := os.UserHomeDir(); err == nil {
+		dirs = append(dirs, filepath.Join(home, ".local", "state", "plexha"))
+	}
+	return dirs
 }
 
 // Status is a `status` or `proxy_status` line.

@@ -1,0 +1,389 @@
+package corefile_test
+
+import (
+	"net/netip"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"plexha/corefile"
+	"plexha/zones"
+)
+
+func addr(s string) netip.Addr         { return netip.MustParseAddr(s) }
+func addrPort(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
+func prefix(s string) netip.Prefix     { return netip.MustParsePrefix(s) }
+
+func prefixes(all ...string) []netip.Prefix {
+	var ps []netip.Prefix
+	for _, s := range all {
+		ps = append(ps, prefix(s))
+	}
+	return ps
+}
+
+func TestDefaults(t *testing.T) {
+	want := &corefile.Config{
+		File: "Corefile",
+		Line: 2,
+		Cluster: zones.Cluster{
+			Origins:  []string{"home.duckdns.org."},
+			Main:     "plex",
+			Nodes:    []zones.Node{{Name: "plex1", Host: "docker1", Port: 32400, Weight: 1}},
+			Uplinks:  []zones.Uplink{{Name: "wan", Auto: true}},
+			NS:       []zones.NameServer{{Name: "ns1"}},
+			Prefixes: zones.Prefixes{Private: true, Onlink: true},
+			Tier:     zones.Nodes,
+			Mode:     zones.Spread,
+			AllDown:  zones.LastResort,
+			TTL:      10 * time.Second,
+			MinTTL:   time.Second,
+			Negative: 10 * time.Second,
+		},
+		Uplinks:     []corefile.UplinkDetect{{Name: "wan"}},
+		Probe:       corefile.Probe{Kind: corefile.ProbePlex},
+		Interval:    2 * time.Second,
+		Timeout:     time.Second,
+		Rise:        2,
+		Fall:        2,
+		Balance:     "uri_hash",
+		TLS:         corefile.TLS{Kind: corefile.TLSInternal},
+		Listen:      []string{":443", ":80"},
+		RetryFor:    5 * time.Second,
+		RetryEvery:  250 * time.Millisecond,
+		Status:      corefile.Status{Addr: addrPort("127.0.0.1:8053")},
+		ProxyStatus: corefile.Status{Addr: addrPort("127.0.0.1:8054")},
+	}
+	if diff := cmp.Diff(want, block(t, ""), equal); diff != "" {
+		t.Errorf("a block with a node only (-want +got):\n%s", diff)
+	}
+}
+
+func TestEveryDefaultEqualsAnExplicitValue(t *testing.T) {
+	explicit := block(t, `
+		name plex
+		internal private onlink
+		uplink wan auto
+		answer nodes spread
+		alldown last_resort
+		probe plex
+		interval 2s
+		timeout 1s
+		rise 2
+		fall 2
+		ttl 10s 1s
+		negative 10s
+		ns ns1
+		balance uri_hash
+		affinity plex
+		tls internal
+		listen :443 :80
+		retry 5s every 250ms
+		max_requests 0
+		status 127.0.0.1:8053
+		proxy_status 127.0.0.1:8054
+		lane on`)
+	ignored := cmpopts.IgnoreFields(corefile.Config{}, "Inactive")
+	if diff := cmp.Diff(block(t, ""), explicit, equal, ignored); diff != "" {
+		t.Errorf("explicit defaults differ (-default +explicit):\n%s", diff)
+	}
+	withProxy, explicitly := block(t, "proxy 192.168.1.2"), block(t, "proxy 192.168.1.2:443\nanswer proxies all")
+	if diff := cmp.Diff(withProxy, explicitly, equal); diff != "" {
+		t.Errorf("explicit defaults with a proxy differ (-default +explicit):\n%s", diff)
+	}
+}
+
+// TestProperties says for each form of each property what it changes in the defaults.
+func TestProperties(t *testing.T) {
+	type config = corefile.Config
+	plex2 := zones.Node{Name: "plex2", Host: "docker2", Port: 32400, Weight: 1}
+	node := func(change func(*zones.Node)) func(*config) {
+		return func(c *config) {
+			n := plex2
+			change(&n)
+			c.Cluster.Nodes = append(c.Cluster.Nodes, n)
+		}
+	}
+	proxies := func(lines ...[]netip.AddrPort) func(*config) {
+		return func(c *config) {
+			c.Cluster.Tier, c.Cluster.Mode = zones.Proxies, zones.All
+			for _, addrs := range lines {
+				c.Cluster.Proxies = append(c.Cluster.Proxies, zones.Proxy{Addrs: addrs})
+			}
+		}
+	}
+	uplink := func(u zones.Uplink, d corefile.UplinkDetect, inactive ...string) func(*config) {
+		return func(c *config) {
+			c.Cluster.Uplinks, c.Uplinks, c.Inactive = []zones.Uplink{u}, []corefile.UplinkDetect{d}, inactive
+		}
+	}
+	ports := func(all ...string) (ap []netip.AddrPort) {
+		for _, s := range all {
+			ap = append(ap, addrPort(s))
+		}
+		return ap
+	}
+	duck := func(change func(*corefile.DuckDNS)) func(*config) {
+		return func(c *config) {
+			c.DuckDNS = &corefile.DuckDNS{Name: "home", TokenFile: "/etc/t", Refresh: 24 * time.Hour}
+			c.Inactive = []string{"duckdns"}
+			change(c.DuckDNS)
+		}
+	}
+	for _, tc := range []struct {
+		name, line string
+		change     func(*config)
+	}{
+		{"node", "node plex2 docker2", node(func(*zones.Node) {})},
+		{"node, name in capitals", "node PLEX2 docker2", node(func(*zones.Node) {})},
+		{"node, port", "node plex2 docker2:1", node(func(n *zones.Node) { n.Port = 1 })},
+		{"node, IPv4", "node plex2 192.168.1.4:32401", node(func(n *zones.Node) { n.Host, n.Port = "192.168.1.4", 32401 })},
+		{"node, IPv6", "node plex2 fd12:0::4", node(func(n *zones.Node) { n.Host = "fd12::4" })},
+		{"node, IPv6 in brackets", "node plex2 [fd12::4]", node(func(n *zones.Node) { n.Host = "fd12::4" })},
+		{"node, IPv6 and port", "node plex2 [fd12::4]:7", node(func(n *zones.Node) { n.Host, n.Port = "fd12::4", 7 })},
+		{"node, loopback", "node plex2 127.0.0.1", node(func(n *zones.Node) { n.Host = "127.0.0.1" })},
+		{"node, container's name", "node plex2 my_plex", node(func(n *zones.Node) { n.Host = "my_plex" })},
+		{"node, other zone of the same ending", "node plex2 plex.evilhome.duckdns.org", node(func(n *zones.Node) { n.Host = "plex.evilhome.duckdns.org" })},
+		{"node, https", "node plex2 docker2 https", node(func(n *zones.Node) { n.HTTPS = true })},
+		{"node, verified", "node plex2 docker2 https verify", node(func(n *zones.Node) { n.HTTPS, n.Verify = true, true })},
+		{"node, at", "node plex2 docker2 at 192.168.1.4 fd12::4 backup", node(func(n *zones.Node) {
+			n.At, n.Backup = []netip.Addr{addr("192.168.1.4"), addr("fd12::4")}, true
+		})},
+		{"node, weight", "node plex2 docker2 weight 1000", node(func(n *zones.Node) { n.Weight = 1000 })},
+		{"node, backup", "node plex2 docker2 backup", node(func(n *zones.Node) { n.Backup = true })},
+		{
+			"node, id", "node plex2 docker2 id 0123456789ABCDEF0123456789abcdef01234567",
+			node(func(n *zones.Node) { n.ID = "0123456789abcdef0123456789abcdef01234567" }),
+		},
+
+		{"nodes", "nodes p tasks.plex", func(c *config) { c.Finders = []corefile.Finder{{Name: "p", DNS: "tasks.plex"}} }},
+		{"nodes, SRV", "nodes p _plex._tcp.lan. 1 max 4", func(c *config) {
+			c.Finders = []corefile.Finder{{Name: "p", DNS: "_plex._tcp.lan.", Port: 1, Max: 4}}
+		}},
+		{"nodes, max short of a node's name", "nodes plex tasks.plex max 1\nnode plex2 docker2\nname main", func(c *config) {
+			c.Finders = []corefile.Finder{{Name: "plex", DNS: "tasks.plex", Max: 1}}
+			c.Cluster.Main, c.Cluster.Nodes = "main", []zones.Node{plex2}
+		}},
+
+		{"proxy", "proxy 192.168.1.2", proxies(ports("192.168.1.2:443"))},
+		{"proxy, both families", "proxy fd12::2 192.168.1.2", proxies(ports("192.168.1.2:443", "[fd12::2]:443"))},
+		{
+			"proxy, several of a family", "proxy 192.168.1.2 192.168.1.3 fd12::2",
+			proxies(ports("192.168.1.2:443", "[fd12::2]:443"), ports("192.168.1.3:443")),
+		},
+		{"proxy, lines", "proxy 192.168.1.2\nproxy fd12::3", proxies(ports("192.168.1.2:443"), ports("[fd12::3]:443"))},
+		{"proxy, port", "proxy 192.168.1.2:8443 [fd12::2]:8444", proxies(ports("192.168.1.2:8443", "[fd12::2]:8444"))},
+		{"proxy, loopback", "proxy 127.0.0.1", proxies(ports("127.0.0.1:443"))},
+		{"proxy, at a node's address", "node plex2 docker2\nproxy 192.168.1.4\n", func(c *config) {
+			proxies(ports("192.168.1.4:443"))(c)
+			c.Cluster.Nodes = append(c.Cluster.Nodes, plex2)
+		}},
+		{"proxy, tls off after it", "proxy 192.168.1.2 fd12::2\ntls off", func(c *config) {
+			proxies(ports("192.168.1.2:80", "[fd12::2]:80"))(c)
+			c.TLS.Kind, c.Listen = corefile.TLSOff, []string{":80"}
+		}},
+
+		{"name", "name Media", func(c *config) { c.Cluster.Main = "media" }},
+		{"internal replaces the words", "internal 192.168.1.0/24", func(c *config) {
+			c.Cluster.Prefixes = zones.Prefixes{Internal: prefixes("192.168.1.0/24")}
+		}},
+		{"internal keeps a word it names", "internal 8.8.8.0/24 private", func(c *config) {
+			c.Cluster.Prefixes = zones.Prefixes{Private: true, Internal: prefixes("8.8.8.0/24")}
+		}},
+		{"internal, lines and bare addresses", "internal onlink\ninternal 8.8.8.8 2001:db8::1", func(c *config) {
+			c.Cluster.Prefixes = zones.Prefixes{Onlink: true, Internal: prefixes("8.8.8.8/32", "2001:db8::1/128")}
+		}},
+		{"external", "external 192.168.9.0/24 fd12:9::/64\nexternal 127.0.0.2", func(c *config) {
+			c.Cluster.Prefixes.External = prefixes("192.168.9.0/24", "fd12:9::/64", "127.0.0.2/32")
+		}},
+
+		{"uplink, auto", "uplink dsl auto", uplink(zones.Uplink{Name: "dsl", Auto: true}, corefile.UplinkDetect{Name: "dsl"}, "uplink auto")},
+		{
+			"uplink, addresses", "uplink dsl 203.0.113.7 2001:db8::7",
+			uplink(zones.Uplink{Name: "dsl", Addrs: []netip.Addr{addr("203.0.113.7"), addr("2001:db8::7")}}, corefile.UplinkDetect{Name: "dsl"}),
+		},
+		{
+			"uplink, via and probe", "uplink dsl 203.0.113.7 via ppp0 probe tcp 1.1.1.1:853",
+			uplink(zones.Uplink{Name: "dsl", Addrs: []netip.Addr{addr("203.0.113.7")}, Probe: "1.1.1.1:853"},
+				corefile.UplinkDetect{Name: "dsl", Via: "ppp0"}, "uplink via"),
+		},
+		{
+			"uplink, IPv6 given", "uplink dsl auto ipv6 2001:db8::7",
+			uplink(zones.Uplink{Name: "dsl", Auto: true, Addrs: []netip.Addr{addr("2001:db8::7")}}, corefile.UplinkDetect{Name: "dsl"}, "uplink auto"),
+		},
+		{
+			"uplink, IPv6 off", "uplink dsl 203.0.113.7 ipv6 off",
+			uplink(zones.Uplink{Name: "dsl", Addrs: []netip.Addr{addr("203.0.113.7")}}, corefile.UplinkDetect{Name: "dsl", NoIPv6: true}),
+		},
+		{
+			"uplink, IPv6 suffix", "uplink dsl auto ipv6 ::10",
+			uplink(zones.Uplink{Name: "dsl", Auto: true}, corefile.UplinkDetect{Name: "dsl", Suffix: addr("::10"), Bits: 64},
+				"uplink auto", "uplink ipv6 ::SUFFIX"),
+		},
+		{
+			"uplink, IPv6 suffix behind a short prefix", "uplink dsl auto ipv6 ::2:0:0:0:10/56",
+			uplink(zones.Uplink{Name: "dsl", Auto: true}, corefile.UplinkDetect{Name: "dsl", Suffix: addr("::2:0:0:0:10"), Bits: 56},
+				"uplink auto", "uplink ipv6 ::SUFFIX"),
+		},
+		{"uplinks in order", "uplink b auto via eth1\nuplink a auto", func(c *config) {
+			c.Cluster.Uplinks = []zones.Uplink{{Name: "b", Auto: true}, {Name: "a", Auto: true}}
+			c.Uplinks = []corefile.UplinkDetect{{Name: "b", Via: "eth1"}, {Name: "a"}}
+			c.Inactive = []string{"uplink auto", "uplink via"}
+		}},
+
+		{"answer nodes", "answer nodes", func(*config) {}},
+		{"answer nodes all", "answer nodes all", func(c *config) { c.Cluster.Mode = zones.All }},
+		{"answer nodes first", "answer nodes first", func(c *config) { c.Cluster.Mode = zones.First }},
+		{"answer nodes beside a proxy", "proxy 192.168.1.2\nanswer nodes", func(c *config) {
+			proxies(ports("192.168.1.2:443"))(c)
+			c.Cluster.Tier, c.Cluster.Mode = zones.Nodes, zones.Spread
+		}},
+		{"answer proxies spread", "answer proxies spread\nproxy 192.168.1.2", func(c *config) {
+			proxies(ports("192.168.1.2:443"))(c)
+			c.Cluster.Mode = zones.Spread
+		}},
+		{"alldown servfail", "alldown servfail", func(c *config) { c.Cluster.AllDown = zones.Servfail }},
+		{"alldown empty", "alldown empty", func(c *config) { c.Cluster.AllDown = zones.Empty }},
+
+		{"probe http", "probe http /web?x=1", func(c *config) {
+			c.Probe = corefile.Probe{Kind: corefile.ProbeHTTP, Path: "/web?x=1", StatusMin: 200, StatusMax: 399}
+		}},
+		{"probe http, options", `probe http / body "ok (yes|no)" status 204`, func(c *config) {
+			c.Probe = corefile.Probe{Kind: corefile.ProbeHTTP, Path: "/", StatusMin: 204, StatusMax: 204, Body: regexp.MustCompile("ok (yes|no)")}
+		}},
+		{"probe http, range", "probe http / status 200-299", func(c *config) {
+			c.Probe = corefile.Probe{Kind: corefile.ProbeHTTP, Path: "/", StatusMin: 200, StatusMax: 299}
+		}},
+		{"probe tcp", "probe tcp", func(c *config) { c.Probe.Kind = corefile.ProbeTCP }},
+		{"probe none", "probe none", func(c *config) { c.Probe.Kind = corefile.ProbeNone }},
+		{"thresholds", "interval 100ms\ntimeout 5s\nrise 1\nfall 3", func(c *config) {
+			c.Interval, c.Timeout, c.Rise, c.Fall = 100*time.Millisecond, 5*time.Second, 1, 3
+		}},
+		{"canary", "canary [2001:db8::1]:53", func(c *config) { c.Canary = "[2001:db8::1]:53" }},
+		{"canary, name", "canary router.lan:80", func(c *config) { c.Canary = "router.lan:80" }},
+
+		{"ttl", "ttl 60s 5s", func(c *config) { c.Cluster.TTL, c.Cluster.MinTTL = time.Minute, 5*time.Second }},
+		{"ttl without MIN", "ttl 1m", func(c *config) { c.Cluster.TTL = time.Minute }},
+		{"ttl below the default MIN", "ttl 0s", func(c *config) { c.Cluster.TTL, c.Cluster.MinTTL = 0, 0 }},
+		{"negative", "negative 0s", func(c *config) { c.Cluster.Negative = 0 }},
+		{"ns", "ns a 192.168.1.5 203.0.113.5\nns B 2001:db8::5", func(c *config) {
+			c.Cluster.NS = []zones.NameServer{
+				{Name: "a", Addrs: []netip.Addr{addr("192.168.1.5"), addr("203.0.113.5")}},
+				{Name: "b", Addrs: []netip.Addr{addr("2001:db8::5")}},
+			}
+		}},
+		{"zonefile", "zonefile internal db.in\nzonefile external /etc/db.out", func(c *config) {
+			c.ZoneFiles = []corefile.ZoneFile{
+				{View: zones.Internal, Path: "db.in", Line: 4}, {View: zones.External, Path: "/etc/db.out", Line: 5},
+			}
+		}},
+		{"passthrough", "passthrough NAS www.home.duckdns.org _x._tcp.Home.duckdns.org.", func(c *config) {
+			c.Passthrough = []string{"nas.home.duckdns.org.", "www.home.duckdns.org.", "_x._tcp.home.duckdns.org."}
+		}},
+		{"fallthrough", "fallthrough", func(c *config) { c.Fallthrough = []string{"."} }},
+		{"fallthrough for zones", "fallthrough a.home.duckdns.org duckdns.org.", func(c *config) {
+			c.Fallthrough = []string{"a.home.duckdns.org.", "duckdns.org."}
+		}},
+		{"wildcard", "wildcard", func(c *config) { c.Cluster.Wildcard = true }},
+		{"trust_ecs", "trust_ecs 192.168.1.1 fd12::/64", func(c *config) { c.TrustECS = prefixes("192.168.1.1/32", "fd12::/64") }},
+
+		{"duckdns", "duckdns token_file /etc/t", duck(func(*corefile.DuckDNS) {})},
+		{"duckdns, token", "duckdns token abc", duck(func(d *corefile.DuckDNS) { d.TokenFile, d.Token = "", corefile.NewSecret("abc") })},
+		{"duckdns, name", "duckdns House token_file /etc/t", duck(func(d *corefile.DuckDNS) { d.Name = "house" })},
+		{"duckdns, name like an option", "duckdns tokens token_file /etc/t", duck(func(d *corefile.DuckDNS) { d.Name = "tokens" })},
+		{"duckdns, options", "duckdns token_file /etc/t every 5m refresh 12h verify off ipv6 off", duck(func(d *corefile.DuckDNS) {
+			d.Every, d.Refresh, d.NoVerify, d.NoIPv6 = 5*time.Minute, 12*time.Hour, true, true
+		})},
+		{"duckdns, IPv6 only", "duckdns ipv4 off token_file /etc/t", duck(func(d *corefile.DuckDNS) { d.NoIPv4 = true })},
+		{"detect", "detect opendns cloudflare dot router https https://ip.example\ndetect command /bin/ip --4 file", func(c *config) {
+			c.Detect = []corefile.Source{
+				{Kind: "opendns"},
+				{Kind: "cloudflare", Args: []string{"dot"}},
+				{Kind: "router"},
+				{Kind: "https", Args: []string{"https://ip.example"}},
+				{Kind: "command", Args: []string{"/bin/ip", "--4", "file"}},
+			}
+			c.Inactive = []string{"detect"}
+		}},
+		{"detect, the rest", "detect interface eth0 stun stun.example:3478 file /run/ip", func(c *config) {
+			c.Detect = []corefile.Source{
+				{Kind: "interface", Args: []string{"eth0"}},
+				{Kind: "stun", Args: []string{"stun.example:3478"}},
+				{Kind: "file", Args: []string{"/run/ip"}},
+			}
+			c.Inactive = []string{"detect"}
+		}},
+
+		{"balance", "balance least_conn", func(c *config) { c.Balance, c.Inactive = "least_conn", []string{"balance"} }},
+		{"affinity by client", "affinity plex by client", func(c *config) { c.Affinity.ByClient, c.Inactive = true, []string{"affinity"} }},
+		{"affinity off", "affinity off", func(c *config) { c.Affinity.Off, c.Inactive = true, []string{"affinity"} }},
+		{"tls acme", "tls acme mail@example.com", func(c *config) {
+			c.TLS = corefile.TLS{Kind: corefile.TLSACME, Email: "mail@example.com"}
+		}},
+		{"tls acme, options", "tls acme mail@example.com ca https://acme.test/dir dns\nduckdns token_file /etc/t", func(c *config) {
+			duck(func(*corefile.DuckDNS) {})(c)
+			c.TLS = corefile.TLS{Kind: corefile.TLSACME, Email: "mail@example.com", DNS: true, CA: "https://acme.test/dir"}
+		}},
+		{"tls files", "tls files a.pem b.pem", func(c *config) {
+			c.TLS = corefile.TLS{Kind: corefile.TLSFiles, CertFile: "a.pem", KeyFile: "b.pem"}
+		}},
+		{"tls off", "tls off", func(c *config) { c.TLS.Kind, c.Listen = corefile.TLSOff, []string{":80"} }},
+		{"listen", "listen :8443 192.168.1.2:80 [::1]:443\nlisten fd/3 localhost:81", func(c *config) {
+			c.Listen = []string{":8443", "192.168.1.2:80", "[::1]:443", "fd/3", "localhost:81"}
+			c.Inactive = []string{"listen"}
+		}},
+		{"listen beats tls off", "tls off\nlisten :8080", func(c *config) {
+			c.TLS.Kind, c.Listen, c.Inactive = corefile.TLSOff, []string{":8080"}, []string{"listen"}
+		}},
+		{"retry", "retry 0s", func(c *config) { c.RetryFor, c.Inactive = 0, []string{"retry"} }},
+		{"retry every", "retry 3s every 100ms", func(c *config) {
+			c.RetryFor, c.RetryEvery, c.Inactive = 3*time.Second, 100*time.Millisecond, []string{"retry"}
+		}},
+		{"max_requests", "max_requests 8", func(c *config) { c.MaxRequests, c.Inactive = 8, []string{"max_requests"} }},
+		{"trusted_proxies", "trusted_proxies 192.168.1.0/24", func(c *config) {
+			c.TrustedProxies, c.Inactive = prefixes("192.168.1.0/24"), []string{"trusted_proxies"}
+		}},
+		{"storage", "storage /srv/caddy", func(c *config) { c.Storage, c.Inactive = "/srv/caddy", []string{"storage"} }},
+
+		{"state", "state /srv/plexha", func(c *config) { c.State.Dir = "/srv/plexha" }},
+		{"state in etcd", "state etcd://etcd1:2379/plexha", func(c *config) {
+			c.State.Etcd, c.Inactive = "etcd://etcd1:2379/plexha", []string{"state etcd"}
+		}},
+		{"state in both", "state /srv/plexha etcd://etcd1:2379", func(c *config) {
+			c.State = corefile.State{Dir: "/srv/plexha", Etcd: "etcd://etcd1:2379"}
+			c.Inactive = []string{"state etcd"}
+		}},
+		{"status", "status [::]:8053 public\nproxy_status 192.168.1.2:8053", func(c *config) {
+			c.Status = corefile.Status{Addr: addrPort("[::]:8053"), Public: true}
+			c.ProxyStatus = corefile.Status{Addr: addrPort("192.168.1.2:8053")}
+			c.Inactive = []string{"status", "proxy_status"}
+		}},
+		{"open_ok", "open_ok plex1 p3\nnodes p tasks.plex", func(c *config) {
+			c.Finders = []corefile.Finder{{Name: "p", DNS: "tasks.plex"}}
+			c.OpenOK, c.Inactive = []zones.NodeName{"plex1", "p3"}, []string{"open_ok"}
+		}},
+		{"lane off", "lane off", func(c *config) { c.Lane.Off, c.Inactive = true, []string{"lane"} }},
+		{"lane sockets", "lane on 4", func(c *config) { c.Lane.Sockets, c.Inactive = 4, []string{"lane"} }},
+		{"notify", "notify ntfy://ntfy.sh/me generic+https://u:p@h/\nnotify smtp://u:p@h/", func(c *config) {
+			for _, u := range []string{"ntfy://ntfy.sh/me", "generic+https://u:p@h/", "smtp://u:p@h/"} {
+				c.Notify = append(c.Notify, corefile.NewSecret(u))
+			}
+			c.Inactive = []string{"notify"}
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			want := block(t, "")
+			tc.change(want)
+			got := block(t, tc.line)
+			if tc.name == "nodes, max short of a node's name" {
+				got.Cluster.Nodes = got.Cluster.Nodes[1:]
+			}
+			if diff := cmp.Diff(want, got, equal); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", tc.line, diff)
+			}
+		})
+	}
+}
