@@ -222,15 +222,13 @@ func (p *Plex) logEvents() {
 
 func (p *Plex) logTransition(e board.Event) {
 	transitions.WithLabelValues(p.zone(), e.Subject.Kind.String(), e.Subject.Name, e.To.String()).Inc()
-	why := ""
-	if e.Why != "" {
-		why = ": " + e.Why
-	}
 	switch e.To {
 	case zones.Down, zones.Impostor:
-		log.Warningf("%s is %s%s", e.Subject, e.To, why)
+		log.Warningf("%s is %s: %s", e.Subject, e.To, e.Why)
+	case zones.Failing, zones.Starting:
+		log.Infof("%s is %s: %s", e.Subject, e.To, e.Why)
 	default:
-		log.Infof("%s is %s%s", e.Subject, e.To, why)
+		log.Infof("%s is %s", e.Subject, e.To)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"os/signal"
+	"slices"
 
 	"github.com/coredns/caddy"
 	clog "github.com/coredns/coredns/plugin/pkg/log"
@@ -31,22 +32,13 @@ func (s signals) handle() error {
 			return nil
 		case sig := <-s.ch:
 			switch {
-			case contains(stopSignals, sig):
+			case slices.Contains(stopSignals, sig):
 				return s.shutdown(sig)
-			case contains(reloadSignals, sig):
+			case slices.Contains(reloadSignals, sig):
 				reload(sig)
 			}
 		}
 	}
-}
-
-func contains(list []os.Signal, sig os.Signal) bool {
-	for _, s := range list {
-		if s == sig {
-			return true
-		}
-	}
-	return false
 }
 
 // shutdown runs the plugins' shutdown and stops the servers, which lets queries finish. Another signal ends
