@@ -86,19 +86,23 @@ var importRules = []imports{
 		why:   "plexproxy and plexctl read the file without a CoreDNS server",
 	},
 	{
-		folder: "plugin", ours: []string{"zones/...", "corefile", "plugin/..."}, never: []string{caddy},
+		folder: "corefile/watch", only: []string{"github.com/fsnotify/fsnotify"}, never: []string{coredns, caddy},
+		why: "both programs watch files, and neither needs more for it than the kernel's word",
+	},
+	{
+		folder: "plugin", ours: []string{"zones/...", "corefile/...", "plugin/..."}, never: []string{caddy},
 		why: "the plugin drops into any CoreDNS, which holds no Caddy",
 	},
 	{
-		folder: "plugin/...", ours: []string{"zones/...", "corefile", "plugin/*"}, never: []string{caddy},
+		folder: "plugin/...", ours: []string{"zones/...", "corefile/...", "plugin/*"}, never: []string{caddy},
 		why: "the parts of the plugin do not know the whole",
 	},
 	{
-		folder: "proxy", ours: []string{"zones/...", "corefile", "plugin/probe", "proxy/..."}, never: []string{coredns},
+		folder: "proxy", ours: []string{"zones/...", "corefile/...", "plugin/probe", "proxy/..."}, never: []string{coredns},
 		why: "plexproxy runs without plexdns; they share what is below them and the probes",
 	},
 	{
-		folder: "cmd", ours: []string{"zones/...", "corefile", "plugin/...", "proxy/...", "cmd/...", "e2e/standin"},
+		folder: "cmd", ours: []string{"zones/...", "corefile/...", "plugin/...", "proxy/...", "cmd/...", "e2e/standin"},
 		why: "programs assemble; of the tests' folders they may only use the stand-ins, for the demo",
 	},
 	{
@@ -192,6 +196,9 @@ func TestImportRules(t *testing.T) {
 		{"corefile", "github.com/coredns/caddy/caddyfile", false, true},
 		{"corefile", "github.com/coredns/caddy", false, false},
 		{"corefile", "plexha/zones/board", false, false},
+		{"corefile", "plexha/corefile/watch", false, false},
+		{"corefile/watch", "github.com/fsnotify/fsnotify", false, true},
+		{"corefile/watch", "plexha/corefile", false, false},
 		{"plugin", "plexha/plugin/probe", false, true},
 		{"plugin", "plexha/proxy", false, false},
 		{"plugin/probe", "plexha/zones/board", false, true},
@@ -236,7 +243,7 @@ func TestPackageDoc(t *testing.T) {
 		}
 		begin := "Package " + name + " "
 		if name == "main" {
-			begin = "Command " + path.Base(pkg) + " "
+			begin = strings.ToUpper(path.Base(pkg)[:1]) + path.Base(pkg)[1:] + " "
 		}
 		synopsis := new(doc.Package).Synopsis(docs[pkg][0])
 		if !strings.HasPrefix(synopsis, begin) || !strings.HasSuffix(synopsis, ".") {

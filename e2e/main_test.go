@@ -1,0 +1,26 @@
+package e2e_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// TestMain makes this binary a stand-in if its parent, a test, wants one: a process of its own can be killed
+// and frozen.
+func TestMain(m *testing.M) {
+	if kind := os.Getenv(envStandin); kind != "" {
+		if err := serveStandin(kind, os.Getenv(envListen), os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	flag.Parse()
+	code := m.Run()
+	programs.remove()
+	os.Exit(code)
+}

@@ -1,0 +1,234 @@
+package e2e_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+const zone = "home.duckdns.org."
+
+// Where clients ask from. All of 127/8 is this machine.
+var (
+	inside  = netip.MustParseAddr("127.0.0.1")
+	outside = netip.MustParseAddr("127.9.9.9")
+)
+
+// uplink is the external address of every test's home.
+var uplink = netip.MustParseAddr("203.0.113.7")
+
+// home is a cluster of stand-ins with a plexdns in front.
+type home struct {
+	tb      testing.TB
+	nodes   []*standIn // plex1, plex2, ...
+	proxies []*standIn
+	dns     *plexdns
+}
+
+// homeConfig says what is in a home. The zero value has two nodes and no proxy.
+type homeConfig struct {
+	nodes   int      // 2 if zero
+	proxies int      //
+	lines   []string // further properties of the plex block
+	plugins []string // further plugins of its server block
+	exact   bool     // no properties but `lines` and what the members need
+}
+
+// newHome starts a home and returns when plexdns answers.
+func newHome(tb testing.TB, c homeConfig) *home {
+	tb.Helper()
+	if c.nodes == 0 {
+		c.nodes = 2
+	}
+	h := &home{tb: tb}
+	for i := range c.nodes {
+		addr := netip.AddrFrom4([4]byte{127, 0, byte(1 + i), 1})
+		h.nodes = append(h.nodes, startPlex(tb, netip.AddrPortFrom(addr, freePort(tb, addr)), fmt.Sprintf("%x", (1+i)%16)))
+	}
+	for i := range c.proxies {
+		addr := netip.AddrFrom4([4]byte{127, 1, byte(1 + i), 1})
+		h.proxies = append(h.proxies, startProxy(tb, netip.AddrPortFrom(addr, freePort(tb, addr))))
+	}
+	h.dns = newPlexdns(tb)
+	h.dns.write(h.corefile(c))
+	h.dns.start()
+	return h
+}
+
+// corefile returns the home's Corefile.
+func (h *home) corefile(c homeConfig) string {
+	lines := slices.Clone(c.lines)
+	for i, n := range h.nodes {
+		lines = append(lines, fmt.Sprintf("node plex%d %s", i+1, n.addr))
+	}
+	for _, p := range h.proxies {
+		lines = append(lines, "proxy "+p.addr.String())
+	}
+	if !c.exact {
+		lines = append(lines, "tls off", "internal 127.0.0.0/8", "external 127.9.9.0/24", "uplink wan "+uplink.String(),
+			"state "+h.dns.dir)
+	}
+	plugins := append([]string{"errors", "reload 2s 0s", "bind 127.0.0.1"}, c.plugins...)
+	return fmt.Sprintf("%s:%d {\n    %s\n    plex {\n        %s\n    }\n}\n", strings.TrimSuffix(zone, "."), h.dns.addr.Port(),
+		strings.Join(plugins, "\n    "), strings.Join(lines, "\n        "))
+}
+
+// addrs returns the addresses of the stand-ins, in order.
+func addrs(of ...*standIn) []netip.Addr {
+	var as []netip.Addr
+	for _, s := range of {
+		as = append(as, s.addr.Addr())
+	}
+	slices.SortFunc(as, netip.Addr.Compare)
+	return as
+}
+
+// plexdns is the program, as a process, with its Corefile.
+type plexdns struct {
+	tb   testing.TB
+	ns   string // the network namespace; empty: the test's
+	dir  string
+	addr netip.AddrPort
+	proc *process
+	ends bool // it was told to end
+}
+
+// newPlexdns picks a folder and a port. It writes nothing and starts nothing.
+func newPlexdns(tb testing.TB) *plexdns {
+	tb.Helper()
+	return &plexdns{tb: tb, dir: tb.TempDir(), addr: netip.AddrPortFrom(inside, freePort(tb, inside))}
+}
+
+func (p *plexdns) file() string { return filepath.Join(p.dir, "Corefile") }
+
+// write writes the Corefile as an editor does: whole, by a rename.
+func (p *plexdns) write(corefile string) {
+	p.tb.Helper()
+	writeFile(p.tb, p.file(), corefile)
+}
+
+// writeFile replaces a file by a rename, so that nobody reads a half of it.
+func writeFile(tb testing.TB, name, content string) {
+	tb.Helper()
+	if err := errors.Join(os.WriteFile(name+"~", []byte(content), 0o600), os.Rename(name+"~", name)); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// launch starts it and does not wait. When the test ends, it must end well.
+func (p *plexdns) launch() {
+	p.tb.Helper()
+	cmd := exec.CommandContext(context.Background(), programs.path(p.tb, "plexdns"), "-conf", p.file())
+	p.proc = startProcess(p.tb, p.ns, cmd)
+	p.ends = false
+	p.tb.Cleanup(p.stop)
+}
+
+// start starts it and returns when it answers.
+func (p *plexdns) start() {
+	p.tb.Helper()
+	p.launch()
+	eventually(p.tb, 20*time.Second, func() error {
+		select {
+		case <-p.proc.done:
+			p.tb.Fatalf("plexdns has ended: %v", p.proc.err)
+		default:
+		}
+		_, err := p.tryAsk(inside, zone, dns.TypeSOA)
+		return err
+	})
+}
+
+// stop ends it by SIGTERM, and fails the test unless it ends well: in time, with code 0, without a race.
+func (p *plexdns) stop() {
+	p.tb.Helper()
+	if p.ends {
+		return
+	}
+	p.ends = true
+	select {
+	case <-p.proc.done:
+		p.tb.Errorf("plexdns ended by itself: %v", p.proc.err)
+		return
+	default:
+	}
+	p.proc.signal(p.tb, syscall.SIGTERM)
+	if err := p.proc.wait(p.tb, 20*time.Second); err != nil {
+		p.tb.Errorf("plexdns ended with %v, want code 0", err)
+	}
+	if p.proc.output.count("WARNING: DATA RACE") > 0 {
+		p.tb.Error("plexdns has a data race")
+	}
+}
+
+// tryAsk asks one question over UDP, from that address.
+func (p *plexdns) tryAsk(from netip.Addr, name string, qtype uint16, edits ...func(*dns.Msg)) (*dns.Msg, error) {
+	q := new(dns.Msg).SetQuestion(name, qtype)
+	for _, edit := range edits {
+		edit(q)
+	}
+	client := &dns.Client{
+		Timeout: 3 * time.Second,
+		UDPSize: dns.DefaultMsgSize,
+		Dialer:  &net.Dialer{LocalAddr: net.UDPAddrFromAddrPort(netip.AddrPortFrom(from, 0))},
+	}
+	m, _, err := client.Exchange(q, p.addr.String())
+	return m, err
+}
+
+// ask is tryAsk, and the test ends if there is no answer.
+func (p *plexdns) ask(from netip.Addr, name string, qtype uint16, edits ...func(*dns.Msg)) *dns.Msg {
+	p.tb.Helper()
+	m, err := p.tryAsk(from, name, qtype, edits...)
+	if err != nil {
+		p.tb.Fatalf("asking for %s %s: %v", name, dns.TypeToString[qtype], err)
+	}
+	return m
+}
+
+// addresses returns the A and AAAA of an answer, in order.
+func addresses(m *dns.Msg) []netip.Addr {
+	var as []netip.Addr
+	for _, rr := range m.Answer {
+		var ip net.IP
+		switch rr := rr.(type) {
+		case *dns.A:
+			ip = rr.A
+		case *dns.AAAA:
+			ip = rr.AAAA
+		}
+		if a, ok := netip.AddrFromSlice(ip); ok {
+			as = append(as, a.Unmap())
+		}
+	}
+	slices.SortFunc(as, netip.Addr.Compare)
+	return as
+}
+
+// eventually calls check until it returns nil, and fails the test if it does not within the time.
+func eventually(tb testing.TB, within time.Duration, check func() error) {
+	tb.Helper()
+	deadline := time.Now().Add(within)
+	for {
+		err := check()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			tb.Fatalf("after %s: %v", within, err)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
