@@ -134,6 +134,18 @@ func (s *server) ask(name string) string {
 	return strings.Join(out, " ")
 }
 
+// text returns the TXT records of a name.
+func (s *server) text(name string) string {
+	s.t.Helper()
+	m := new(dns.Msg)
+	m.SetQuestion(name, dns.TypeTXT)
+	r, err := dns.Exchange(m, s.addr())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return fmt.Sprint(r.Answer)
+}
+
 // eventually asks until the answer is want.
 func (s *server) eventually(name, want string) {
 	s.t.Helper()
@@ -170,12 +182,17 @@ func TestReloadCarriesStatesOver(t *testing.T) {
 	corefile := block("node plex1 "+one.addr, "node plex2 "+two.addr, "answer nodes first")
 	s := startServer(t, corefile)
 	s.eventually(main, "127.0.2.1")
+	since := s.text("_status." + main)
+	time.Sleep(1100 * time.Millisecond) // the times in the status have seconds
 	for range 5 {
 		if err := s.restart(corefile); err != nil {
 			t.Fatal(err)
 		}
 		if got := s.ask(main); got != "127.0.2.1" {
 			t.Fatalf("right after a reload the answer is %s: the state of plex1 was forgotten", got)
+		}
+		if got := s.text("_status." + main); got != since {
+			t.Fatalf("a reload changed the status from %s to %s", since, got)
 		}
 	}
 	one.bad.Store(false)
