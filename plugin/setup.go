@@ -114,7 +114,7 @@ func (p *Plex) greet(own []netip.AddrPort) {
 				"clients outside get SERVFAIL; give `uplink %s ADDRESS`", u.Name, u.Name)
 		}
 	}
-	if w := probe.ResolverWarning(p.cfg, own); w != "" {
+	if w := probe.ResolverWarning(p.cfg, "/etc/resolv.conf", own); w != "" {
 		log.Warning(w)
 	}
 }
