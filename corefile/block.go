@@ -24,6 +24,7 @@ type block struct {
 	finders   []pos                 // of cfg.Finders
 	proxies   []pos                 // of cfg.Cluster.Proxies
 	prefixes  map[string]at[string] // prefixes and words of `internal` and `external`, with the property
+	autos     map[string]pos        // uplinks with `auto`, by their interface
 	once      map[string]pos        // all else that may stand once only
 	openOK    []at[zones.NodeName]
 	passed    []at[string] // names of `passthrough`
@@ -39,6 +40,7 @@ func newBlock(raw rawBlock, errs *mistakes) *block {
 		first:    map[string]pos{},
 		broken:   map[string]bool{},
 		prefixes: map[string]at[string]{},
+		autos:    map[string]pos{},
 		once:     map[string]pos{},
 	}
 }

@@ -197,8 +197,10 @@ func (b *block) checkPassthrough() {
 		for _, zone := range b.cfg.Cluster.Origins {
 			label, below := strings.CutSuffix(name.v, "."+zone)
 			managed := func(c claim) bool { return c.key == label }
+			found := func(f Finder) bool { return f.mayName(label) }
 			status := label == managedStatus || strings.HasSuffix(label, "."+managedStatus)
-			if name.v == zone || below && (status || slices.ContainsFunc(claims, managed)) {
+			ours := status || slices.ContainsFunc(claims, managed) || slices.ContainsFunc(b.cfg.Finders, found)
+			if name.v == zone || below && ours {
 				b.errs.addf(name.pos, "passthrough: %q is a name that we answer ourselves", name.v)
 			}
 		}

@@ -6,7 +6,7 @@ type property struct {
 	name     string
 	many     bool // it may stand several times
 	inactive bool // this version only checks it
-	secret   bool // its words are not repeated in messages
+	secret   bool // its long words are not repeated in messages
 	read     func(*block, *words)
 }
 

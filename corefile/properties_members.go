@@ -70,13 +70,13 @@ func (b *block) finder(w *words) {
 	f := Finder{Name: value(w, "NAME", parseLabel)}
 	w.call(f.Name)
 	f.DNS = b.host(w, "DNSNAME", parseDNSName).host
-	if w.peek() != "" && w.peek() != "max" {
+	if next := w.peek(); next != "" && isDigit(next[0]) {
 		f.Port = value(w, "PORT", parsePort)
 	}
-	if w.maybe("max") {
+	if w.option("max") != "" {
 		f.Max = w.count("max", 1, noLimit)
 	}
-	if w.ok && !b.again(w, "nodes "+f.Name, fmt.Sprintf("nodes %q", f.Name)) {
+	if w.ok && !b.again(w, "nodes "+f.Name, "the name") {
 		b.finders = append(b.finders, w.pos)
 		b.cfg.Finders = append(b.cfg.Finders, f)
 	}
@@ -136,17 +136,25 @@ func (b *block) uplink(w *words) {
 		w.next()
 		u.Auto = true
 		b.inactive("uplink auto")
-	case next != "" && !strings.ContainsAny(next, ".:"):
+	case next == "":
+		w.need("auto or ADDRESS")
+	case !strings.ContainsAny(next, ".:"):
 		w.giveUp("%q is neither auto nor an address%s", next, didYouMean(next, []string{"auto"}))
 	default:
 		u.Addrs = w.addrs()
 	}
 	b.uplinkOptions(w, &u, &d)
-	if !w.ok || b.again(w, "uplink "+u.Name, fmt.Sprintf("uplink %q", u.Name)) {
+	if !w.ok || b.again(w, "uplink "+u.Name, "the name") {
 		return
 	}
-	if u.Auto && b.again(w, "auto via "+d.Via, "an uplink with auto and the same or no via") {
-		return
+	for _, addr := range u.Addrs {
+		b.again(w, "uplink address "+addr.String(), addr.String())
+	}
+	if first, again := b.autos[d.Via]; u.Auto && again {
+		w.errorf("auto beside the one in %s: each needs a via of its own", first.seenFrom(w.pos))
+	}
+	if u.Auto {
+		b.autos[d.Via] = w.pos
 	}
 	b.cfg.Cluster.Uplinks = append(b.cfg.Cluster.Uplinks, u)
 	b.cfg.Uplinks = append(b.cfg.Uplinks, d)

@@ -1,5 +1,7 @@
 package corefile
 
+import "time"
+
 // policies are those of Caddy's that need no words of their own.
 var policies = []string{"uri_hash", "random", "least_conn", "first", "round_robin", "ip_hash", "client_ip_hash"}
 
@@ -53,8 +55,8 @@ func (b *block) listen(w *words) {
 
 func (b *block) retry(w *words) {
 	b.cfg.RetryFor = w.duration("D", 0)
-	if w.maybe("every") {
-		b.cfg.RetryEvery = w.duration("every", 1)
+	if w.option("every") != "" {
+		b.cfg.RetryEvery = w.duration("every", time.Millisecond)
 	}
 }
 

@@ -14,16 +14,27 @@ func didYouMean(read string, words []string) string {
 	return ""
 }
 
-// nearest returns the word with the fewest typos between it and what was read, or "" if all are too far
-// away to be meant: more than one typo in every three letters.
+// sameStart is how many first letters two words must share to be near whatever follows, as "proxy" and
+// "proxies" are.
+const sameStart = 4
+
+// nearest returns the word with the fewest typos between it and what was read, else the first one that
+// begins alike, or "" if all are too far away to be meant: more than one typo in every three letters.
 func nearest(read string, words []string) string {
+	read = strings.ToLower(read)
 	best, fewest := "", len(read)/3+1
 	if len(read) < 3 {
 		fewest = 2 // "tl" may mean "ttl"
 	}
 	for _, word := range words {
-		if n := typos(strings.ToLower(read), word); n < fewest {
+		if n := typos(read, word); n < fewest {
 			best, fewest = word, n
+		}
+	}
+	if best == "" && len(read) >= sameStart {
+		alike := func(word string) bool { return strings.HasPrefix(word, read[:sameStart]) }
+		if i := slices.IndexFunc(words, alike); i >= 0 {
+			best = words[i]
 		}
 	}
 	return best

@@ -82,7 +82,7 @@ func parseAddr(s string) (netip.Addr, error) {
 
 func parseIPv6(s string) (netip.Addr, error) {
 	addr, err := parseAddr(s)
-	if err == nil && addr.Is4() {
+	if addr.Is4() || err != nil && !strings.Contains(s, ":") {
 		return netip.Addr{}, fmt.Errorf("%q is no IPv6 address", s)
 	}
 	return addr, err
@@ -142,6 +142,9 @@ func splitHostPort(s string) (hostPort, error) {
 
 // parseHost takes HOST or HOST:PORT. An address comes back in its shortest form, a name as it was written.
 func parseHost(s string) (hostPort, error) {
+	if strings.Contains(s, "://") {
+		return hostPort{}, fmt.Errorf("%q is a URL: write its host and port only", s)
+	}
 	h, err := splitHostPort(s)
 	if err != nil {
 		return hostPort{}, err

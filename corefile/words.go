@@ -24,7 +24,7 @@ type words struct {
 	errs   *mistakes
 	ok     bool // no mistake yet
 	lost   bool // the rest has been given up
-	secret bool // the line may hold a secret anywhere: its words are not repeated in messages
+	secret bool // the line may hold a secret anywhere: its long words are not repeated in messages
 }
 
 func (w *words) errorf(format string, args ...any) {
@@ -47,9 +47,12 @@ func (w *words) call(name string) {
 	}
 }
 
+// noSecret is how long a word may be to be shown on a line with secrets: tokens are longer.
+const noSecret = 12
+
 // quote returns a word for a message.
 func (w *words) quote(word string) string {
-	if w.secret {
+	if w.secret && len(word) > noSecret {
 		return "[redacted]"
 	}
 	return strconv.Quote(word)
