@@ -58,40 +58,49 @@ type Answers struct {
 
 // Records returns what the view holds for the clients of the variant (see [Snapshot.Spreader]).
 func (s *Snapshot) Records(view View, variant Variant) Answers {
-	b := builder{s: s, view: view, variant: variant}
-	main := question(s.uplinks)
-	if view == Internal {
-		main = s.main
-		b.out.LastResort = main(asIs).lastResort
-	}
-	names := []Label{Apex, Label(s.Cluster.Main)}
+	b := builder{s: s, tiers: s.tiers(), view: view, variant: variant}
+	main := b.mainName()
+	b.out.LastResort = main.now.lastResort
+	b.addresses(Apex, main)
+	b.addresses(Label(s.Cluster.Main), main)
 	if s.Cluster.Wildcard {
-		names = append(names, Wildcard)
+		b.addresses(Wildcard, main)
 	}
-	for _, name := range names {
-		b.addresses(name, main)
-	}
-	for i := range s.Nodes {
-		n := &s.Nodes[i]
-		q := main
-		if view == Internal {
-			q = func(g guess) choice { return s.node(n, g) }
-		}
-		b.addresses(Label(n.Name), q)
-	}
+	b.nodes(main)
 	b.nameServers()
-	if view == Internal {
-		b.status()
-	}
+	b.status()
 	return b.out
 }
 
 // builder collects one view's answers.
 type builder struct {
 	s       *Snapshot
+	tiers   tiers
 	view    View
 	variant Variant
 	out     Answers
+}
+
+// mainName returns what the main name leads to in the view.
+func (b *builder) mainName() outlook {
+	if b.view == External {
+		return look(b.tiers.outside)
+	}
+	return look(b.tiers.main)
+}
+
+// nodes adds the nodes' names: inside they lead to the proxies, else to the node itself, outside to where
+// all names lead.
+func (b *builder) nodes(main outlook) {
+	proxies := look(b.tiers.routed)
+	for i := range b.s.Nodes {
+		n := &b.s.Nodes[i]
+		if b.view == External {
+			b.addresses(Label(n.Name), main)
+		} else {
+			b.addresses(Label(n.Name), proxies.or(b.s.itself(n)))
+		}
+	}
 }
 
 func (b *builder) ttl(inDoubt bool) uint32 {
@@ -106,18 +115,17 @@ func (b *builder) ttl(inDoubt bool) uint32 {
 func seconds(d time.Duration) uint32 { return uint32((d + time.Second - 1) / time.Second) }
 
 // addresses adds the A and AAAA records of one name.
-func (b *builder) addresses(name Label, q question) {
+func (b *builder) addresses(name Label, o outlook) {
 	b.out.Managed = append(b.out.Managed, name)
-	c := q(asIs)
-	if c.servfail {
+	if o.now.servfail {
 		b.out.Failing = append(b.out.Failing, name)
 		return
 	}
 	var addrs []netip.Addr
-	for _, m := range c.told(b.variant) {
+	for _, m := range o.now.told(b.variant) {
 		addrs = append(addrs, m.addrs...)
 	}
-	b.addrs(name, addrs, b.ttl(q.inDoubt(b.variant)))
+	b.addrs(name, addrs, b.ttl(o.inDoubt(b.variant)))
 }
 
 // addrs adds one record for each address, once each, in the order given.
@@ -144,7 +152,7 @@ func (b *builder) nameServers() {
 			b.out.Managed = append(b.out.Managed, name)
 			b.addrs(name, b.visible(ns.Addrs), b.ttl(false))
 		case b.view == External:
-			b.addresses(name, b.s.uplinks)
+			b.addresses(name, look(b.tiers.outside))
 		default:
 			b.out.Managed = append(b.out.Managed, name)
 			b.addrs(name, b.hostAddrs(), b.ttl(false))
@@ -171,23 +179,30 @@ func (b *builder) hostAddrs() []netip.Addr {
 	})
 }
 
-// status adds the `_status` names: every node below the apex and the main name, one below its own.
+// status adds the `_status` names: every node below the apex and the main name, one below its own. Outside
+// they are ours as well, and say nothing.
 func (b *builder) status() {
+	texts := make([]string, len(b.s.Nodes))
+	for i := range b.s.Nodes {
+		texts[i] = statusText(&b.s.Nodes[i])
+	}
 	for _, parent := range []Label{Apex, Label(b.s.Cluster.Main)} {
-		b.statusOf(parent, b.s.Nodes)
+		b.statusOf(parent, b.s.Nodes, texts)
 	}
 	for i := range b.s.Nodes {
-		b.statusOf(Label(b.s.Nodes[i].Name), b.s.Nodes[i:i+1])
+		b.statusOf(Label(b.s.Nodes[i].Name), b.s.Nodes[i:i+1], texts[i:i+1])
 	}
 }
 
-func (b *builder) statusOf(parent Label, nodes []NodeHealth) {
+func (b *builder) statusOf(parent Label, nodes []NodeHealth, texts []string) {
 	name := StatusPrefix.Under(parent)
 	b.out.Managed = append(b.out.Managed, name)
-	doubt := slices.ContainsFunc(nodes, func(n NodeHealth) bool { return n.State.InDoubt() })
-	for i := range nodes {
-		b.out.Records = append(b.out.Records,
-			Record{Label: name, Type: TypeTXT, TTL: b.ttl(doubt), Text: statusText(&nodes[i])})
+	if b.view == External {
+		return
+	}
+	ttl := b.ttl(slices.ContainsFunc(nodes, func(n NodeHealth) bool { return n.State.InDoubt() }))
+	for _, text := range texts {
+		b.out.Records = append(b.out.Records, Record{Label: name, Type: TypeTXT, TTL: ttl, Text: text})
 	}
 }
 

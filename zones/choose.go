@@ -13,6 +13,8 @@ type member struct {
 	backup bool
 	health *Health
 	addrs  []netip.Addr // told while it is chosen; never empty
+	// inDoubt: its state, or that of an address that it is told by, may change soon.
+	inDoubt bool
 }
 
 // guess says how a state in doubt is read when asking what an answer may become.
@@ -51,12 +53,6 @@ func (m *member) unknown() bool {
 	return h.State == Unknown && !h.New && h.Order == NoOrder
 }
 
-// inDoubt reports whether one of the addresses that m is told by may change its state soon.
-func (m *member) inDoubt() bool {
-	return m.health.State.InDoubt() ||
-		slices.ContainsFunc(m.health.Addrs, func(a AddrHealth) bool { return a.State.InDoubt() })
-}
-
 // pick returns the members of a tier that count as up: those without order first, the backups when there
 // is none, then what is being drained, then what nothing is known of.
 func pick(tier []member, g guess) []member {
@@ -72,9 +68,12 @@ func pick(tier []member, g guess) []member {
 }
 
 // pickAnyway returns the members of a tier as if all of them were up: those ordered out of service are
-// left out while others remain, backups while there are primaries.
+// left out while others remain, those that came with a reload while others have been asked, and backups
+// while there are primaries.
 func pickAnyway(tier []member) []member {
 	rules := []func(*member) bool{
+		func(m *member) bool { return m.health.Order <= OrderUp && !m.health.New && !m.backup },
+		func(m *member) bool { return m.health.Order <= OrderUp && !m.health.New },
 		func(m *member) bool { return m.health.Order <= OrderUp && !m.backup },
 		func(m *member) bool { return m.health.Order <= OrderUp },
 		func(m *member) bool { return m.drained() },
@@ -121,152 +120,168 @@ func (c choice) told(v Variant) []member {
 	return c.members[:1]
 }
 
-// holds reports whether c has a member of that name.
-func (c choice) holds(name string) bool {
-	return slices.ContainsFunc(c.members, func(m member) bool { return m.name == name })
+// outlook is one choice as it is, and as it becomes when what recovers is up, or when what fails is down.
+type outlook struct{ now, hope, doubt choice }
+
+// look asks for one choice under each guess.
+func look(question func(guess) choice) outlook {
+	return outlook{now: question(asIs), hope: question(hopeful), doubt: question(doubtful)}
 }
 
-func (c choice) names() []string {
-	var out []string
-	for _, m := range c.members {
-		out = append(out, m.name)
+// or returns the outlook in which another choice takes the place of o's where o has nobody.
+func (o outlook) or(other choice) outlook {
+	for _, c := range []*choice{&o.now, &o.hope, &o.doubt} {
+		if len(c.members) == 0 {
+			*c = other
+		}
 	}
-	return out
+	return o
 }
 
-// question is one choice that an answer rests on, asked anew under each guess.
-type question func(guess) choice
-
-// inDoubt reports whether the variant's answer to q may change soon: because one that it holds is in doubt,
-// or because it would be another if what recovers were up, or what fails were down.
-func (q question) inDoubt(v Variant) bool {
-	now := q(asIs)
-	told := now.told(v)
-	if slices.ContainsFunc(told, func(m member) bool { return m.inDoubt() }) {
+// inDoubt reports whether the variant's answer may change soon: because one that it holds is in doubt, or
+// because it would be another if what recovers were up, or what fails were down.
+func (o outlook) inDoubt(v Variant) bool {
+	told := o.now.told(v)
+	if slices.ContainsFunc(told, func(m member) bool { return m.inDoubt }) {
 		return true
 	}
-	hope, doubt := q(hopeful), q(doubtful)
-	if now.mode != Spread || hope.mode != Spread {
-		return !sameMembers(told, hope.told(v)) || !sameMembers(told, doubt.told(v))
-	}
-	// A spread client stays where it is while its node stays and no node joins.
-	joins := slices.ContainsFunc(hope.names(), func(n string) bool { return !now.holds(n) })
-	leaves := slices.ContainsFunc(told, func(m member) bool { return !doubt.holds(m.name) })
-	return joins || leaves
+	return o.now.differs(o.hope, v) || o.now.differs(o.doubt, v)
 }
 
-func sameMembers(a, b []member) bool {
-	return slices.EqualFunc(a, b, func(x, y member) bool { return x.name == y.name })
+// differs reports whether the variant's answer is another one with other in the place of c. With spread a
+// client stays where it is while its node stays and no node joins.
+func (c choice) differs(other choice, v Variant) bool {
+	told := c.told(v)
+	if c.mode != Spread || other.mode != Spread {
+		return !slices.EqualFunc(told, other.told(v), func(x, y member) bool { return x.name == y.name })
+	}
+	return !other.hasAll(told) || !c.hasAll(other.members)
+}
+
+// hasAll reports whether c has all of these members.
+func (c choice) hasAll(members []member) bool {
+	for _, m := range members {
+		if !slices.ContainsFunc(c.members, func(own member) bool { return own.name == m.name }) {
+			return false
+		}
+	}
+	return true
+}
+
+// tiers holds the members of a snapshot that have an address to tell.
+type tiers struct {
+	cluster                 *Cluster
+	proxies, nodes, uplinks []member
+}
+
+func (s *Snapshot) tiers() tiers {
+	t := tiers{cluster: s.Cluster}
+	for i := range s.Proxies {
+		p := &s.Proxies[i]
+		t.proxies = appendMember(t.proxies, member{name: p.Subject().Name, weight: 1, health: &p.Health})
+	}
+	for i := range s.Nodes {
+		if m, ok := s.nodeMember(&s.Nodes[i]); ok {
+			t.nodes = append(t.nodes, m)
+		}
+	}
+	for i := range s.Uplinks {
+		u := &s.Uplinks[i]
+		t.uplinks = appendMember(t.uplinks, member{name: u.Name, health: &u.Health})
+	}
+	return t
+}
+
+// appendMember adds m, told by its healthy addresses, to a tier if it has an address at all.
+func appendMember(tier []member, m member) []member {
+	if m.addrs = healthy(m.health.Addrs); len(m.addrs) == 0 {
+		return tier
+	}
+	m.inDoubt = m.health.inDoubt()
+	return append(tier, m)
 }
 
 // main chooses what the main name leads to inside.
-func (s *Snapshot) main(g guess) choice {
-	c := s.Cluster
-	nodes := s.nodeMembers()
+func (t tiers) main(g guess) choice {
+	c := t.cluster
 	if c.Tier == Nodes {
-		if up := pick(nodes, g); len(up) > 0 {
+		if up := pick(t.nodes, g); len(up) > 0 {
 			return choice{members: up, mode: c.Mode}
 		}
-		return s.nothingUp(nodes, c.Mode)
+		return t.nothingUp(t.nodes)
 	}
-	proxies := s.proxyMembers()
-	if up := pick(proxies, g); len(up) > 0 {
+	if up := pick(t.proxies, g); len(up) > 0 {
 		return choice{members: up, mode: c.Mode}
 	}
-	if up := pick(nodes, g); len(up) > 0 {
-		return choice{members: up, mode: s.fallbackMode()}
+	if up := pick(t.nodes, g); len(up) > 0 {
+		return choice{members: up, mode: t.fallbackMode()}
 	}
-	return s.nothingUp(proxies, c.Mode)
+	return t.nothingUp(t.proxies)
 }
 
 // fallbackMode is how nodes are told in the place of proxies: never two at once, since a client may change
 // between the addresses of one answer, and two nodes are two servers.
-func (s *Snapshot) fallbackMode() Mode {
-	if s.Cluster.Mode == First {
+func (t tiers) fallbackMode() Mode {
+	if t.cluster.Mode == First {
 		return First
 	}
 	return Spread
 }
 
-func (s *Snapshot) nothingUp(tier []member, mode Mode) choice {
-	switch s.Cluster.AllDown {
+// nothingUp chooses what the main name leads to when neither its tier nor one that may stand in for it has
+// anything up. The last resort is the tier that `answer` names: with `answer nodes` that is the nodes, even
+// if there are proxies, so that what clients get when we know nothing is what they get on a good day.
+func (t tiers) nothingUp(tier []member) choice {
+	switch t.cluster.AllDown {
 	case Servfail:
 		return choice{servfail: true}
 	case Empty:
 		return choice{}
 	default:
-		return choice{members: pickAnyway(tier), mode: mode, lastResort: true}
+		return choice{members: pickAnyway(tier), mode: t.cluster.Mode, lastResort: true}
 	}
 }
 
-// node chooses what a node's name leads to inside: the proxies, which route by host, else the node itself.
-func (s *Snapshot) node(n *NodeHealth, g guess) choice {
-	if up := pick(s.proxyMembers(), g); len(up) > 0 {
-		mode := All
-		if s.Cluster.Tier == Proxies {
-			mode = s.Cluster.Mode
-		}
-		return choice{members: up, mode: mode}
+// routed chooses the proxies that a node's name leads to inside, since they route by host. It has nobody
+// while none is up.
+func (t tiers) routed(g guess) choice {
+	mode := All
+	if t.cluster.Tier == Proxies {
+		mode = t.cluster.Mode
 	}
+	return choice{members: pick(t.proxies, g), mode: mode}
+}
+
+// outside chooses the uplinks that every name leads to outside.
+func (t tiers) outside(g guess) choice {
+	if len(t.uplinks) == 0 {
+		return choice{servfail: true}
+	}
+	if up := pick(t.uplinks, g); len(up) > 0 {
+		return choice{members: up}
+	}
+	return choice{members: pickAnyway(t.uplinks)}
+}
+
+// itself is the choice of a node's own address, whatever its state, or of nobody if clients cannot reach it
+// at any.
+func (s *Snapshot) itself(n *NodeHealth) choice {
 	if m, ok := s.nodeMember(n); ok {
 		return choice{members: []member{m}}
 	}
 	return choice{}
 }
 
-// uplinks chooses what every name leads to outside.
-func (s *Snapshot) uplinks(g guess) choice {
-	var known []member
-	for i := range s.Uplinks {
-		u := &s.Uplinks[i]
-		if addrs := healthy(u.Health.Addrs); len(addrs) > 0 {
-			known = append(known, member{name: u.Name, health: &u.Health, addrs: addrs})
-		}
-	}
-	if len(known) == 0 {
-		return choice{servfail: true}
-	}
-	if up := pick(known, g); len(up) > 0 {
-		return choice{members: up}
-	}
-	return choice{members: pickAnyway(known)}
-}
-
-func (s *Snapshot) proxyMembers() []member {
-	var out []member
-	for i := range s.Proxies {
-		p := &s.Proxies[i]
-		if addrs := healthy(p.Health.Addrs); len(addrs) > 0 {
-			out = append(out, member{name: p.Subject().Name, weight: 1, health: &p.Health, addrs: addrs})
-		}
-	}
-	return out
-}
-
-func (s *Snapshot) nodeMembers() []member {
-	var out []member
-	for i := range s.Nodes {
-		if m, ok := s.nodeMember(&s.Nodes[i]); ok {
-			out = append(out, m)
-		}
-	}
-	return out
-}
-
 // nodeMember returns the node with the addresses that clients can reach, if it has any.
 func (s *Snapshot) nodeMember(n *NodeHealth) (member, bool) {
-	addrs := n.At
-	if len(addrs) == 0 {
-		addrs = healthy(n.Health.Addrs)
+	m := member{name: string(n.Name), weight: n.Weight, backup: n.Backup, health: &n.Health}
+	if len(n.At) > 0 {
+		m.addrs, m.inDoubt = slices.Clone(n.At), n.State.InDoubt()
+	} else {
+		m.addrs, m.inDoubt = healthy(n.Health.Addrs), n.Health.inDoubt()
 	}
-	var told []netip.Addr
-	for _, a := range addrs {
-		if s.tellable(a) {
-			told = append(told, a)
-		}
-	}
-	m := member{name: string(n.Name), weight: n.Weight, backup: n.Backup, health: &n.Health, addrs: told}
-	return m, len(told) > 0
+	m.addrs = slices.DeleteFunc(m.addrs, func(a netip.Addr) bool { return !s.tellable(a) })
+	return m, len(m.addrs) > 0
 }
 
 // tellable reports whether clients elsewhere can reach a node at addr.
@@ -281,18 +296,20 @@ func (s *Snapshot) tellable(addr netip.Addr) bool {
 	}
 }
 
+// inDoubt reports whether the subject, or one of its addresses, may change its state soon.
+func (h *Health) inDoubt() bool {
+	return h.State.InDoubt() || slices.ContainsFunc(h.Addrs, func(a AddrHealth) bool { return a.State.InDoubt() })
+}
+
 // healthy returns the addresses that count as up, or all of them if none does: then the subject is told
 // for another reason than its health.
 func healthy(all []AddrHealth) []netip.Addr {
-	var up, any []netip.Addr
+	someUp := slices.ContainsFunc(all, func(a AddrHealth) bool { return a.State.IsUp() })
+	var out []netip.Addr
 	for _, a := range all {
-		any = append(any, a.Addr)
-		if a.State.IsUp() {
-			up = append(up, a.Addr)
+		if a.State.IsUp() || !someUp {
+			out = append(out, a.Addr)
 		}
 	}
-	if len(up) > 0 {
-		return up
-	}
-	return any
+	return out
 }

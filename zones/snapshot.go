@@ -76,7 +76,7 @@ type NodeHealth struct {
 	Node
 	Health
 
-	Identity string // the machineIdentifier that it was last seen with; empty: none yet
+	Identity string // the machineIdentifier that it last answered with as itself; empty: none yet
 }
 
 // ProxyHealth is a proxy and how it is.
@@ -102,7 +102,7 @@ type Snapshot struct {
 	Isolated bool
 
 	Views   *Views
-	Nodes   []NodeHealth // in file order, found ones after their line's place
+	Nodes   []NodeHealth // in file order, those that were found in the DNS last
 	Proxies []ProxyHealth
 	Uplinks []UplinkHealth
 

@@ -16,19 +16,24 @@ type Variant string
 // Spreader maps clients to variants. It is immutable; the zero value knows the empty variant alone.
 type Spreader struct {
 	variants []Variant
-	weights  []float64
+	weights  []float64 // nil: all alike
 }
 
 // Spreader returns how the snapshot spreads internal clients. External answers have no variants.
 func (s *Snapshot) Spreader() Spreader {
-	c := s.main(asIs)
+	c := s.tiers().main(asIs)
 	if c.mode != Spread || len(c.members) < 2 {
 		return Spreader{}
 	}
 	var sp Spreader
+	alike := true
 	for _, m := range c.members {
 		sp.variants = append(sp.variants, Variant(m.name))
 		sp.weights = append(sp.weights, float64(max(m.weight, 1)))
+		alike = alike && m.weight == c.members[0].weight
+	}
+	if alike {
+		sp.weights = nil
 	}
 	return sp
 }
@@ -51,8 +56,12 @@ func (sp Spreader) Pick(network netip.Prefix) Variant {
 	key := networkKey(network)
 	best, bestScore := 0, math.Inf(-1)
 	for i, v := range sp.variants {
-		if score := score(key, v, sp.weights[i]); score > bestScore {
-			best, bestScore = i, score
+		u := uniform(key, v)
+		if sp.weights != nil {
+			u = weighted(u, sp.weights[i])
+		}
+		if u > bestScore {
+			best, bestScore = i, u
 		}
 	}
 	return sp.variants[best]
@@ -69,6 +78,7 @@ func Network(addr netip.Addr) netip.Prefix {
 }
 
 func networkKey(p netip.Prefix) uint64 {
+	p = unmapped(p)
 	if p.Addr().Is4() {
 		a := p.Masked().Addr().As4()
 		return uint64(binary.BigEndian.Uint32(a[:]))
@@ -77,12 +87,15 @@ func networkKey(p netip.Prefix) uint64 {
 	return binary.BigEndian.Uint64(a[:8])
 }
 
-// score is the logarithmic method of weighted rendezvous hashing: weight / -ln(u) with u uniform in (0, 1)
-// (Schindelhauer, Schomaker: Weighted Distributed Hash Tables, 2005).
-func score(key uint64, v Variant, weight float64) float64 {
-	var buf [64 + 8]byte // a DNS label and a network
-	n := copy(buf[8:], v)
+// uniform returns a number in (0, 1) that only the network and the variant decide.
+func uniform(key uint64, v Variant) float64 {
+	var buf [8 + 64]byte // a network, and a DNS label or an address with its port
 	binary.BigEndian.PutUint64(buf[:8], key)
-	u := (float64(xxhash.Sum64(buf[:8+n])>>11) + 0.5) / (1 << 53)
-	return weight / -math.Log(u)
+	n := copy(buf[8:], v)
+	return (float64(xxhash.Sum64(buf[:8+n])>>11) + 0.5) / (1 << 53)
 }
+
+// weighted is the logarithmic method of weighted rendezvous hashing: weight / -ln(u) (Schindelhauer,
+// Schomaker: Weighted Distributed Hash Tables, 2005). It grows with u, so that members of one weight
+// compare as their numbers do.
+func weighted(u, weight float64) float64 { return weight / -math.Log(u) }

@@ -1,6 +1,7 @@
 package zones
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 )
@@ -26,86 +27,91 @@ var private = []netip.Prefix{
 
 var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 
+// shared is the space of carrier-grade NAT (RFC 6598) and of overlay networks. It is never on-link for us:
+// who is in the house comes from the house's own prefixes, and everybody else in it must be listed.
+var shared = netip.MustParsePrefix("100.64.0.0/10")
+
 // Views tells the view of a client by the longest prefix that holds its address. It is immutable; the
 // zero value calls every client external.
 type Views struct {
-	byPrefix map[netip.Prefix]View
-	bits4    []int // prefix lengths in use, longest first
-	bits6    []int
+	// prefixes are looked through one after the other, longest first: a house has a dozen.
+	prefixes []viewOf
+}
+
+// viewOf is the view of the clients in one prefix.
+type viewOf struct {
+	prefix netip.Prefix
+	view   View
 }
 
 // Compile returns the views that p and the on-link prefixes of the moment give. A listed prefix beats
 // the same one among those that a word stands for.
 func (p Prefixes) Compile(onlink []netip.Prefix) *Views {
-	v := &Views{byPrefix: map[netip.Prefix]View{}}
-	v.add(Internal, loopback)
+	byPrefix := map[netip.Prefix]View{}
+	add := func(view View, prefixes []netip.Prefix) {
+		for _, prefix := range prefixes {
+			byPrefix[unmapped(prefix).Masked()] = view
+		}
+	}
+	add(Internal, loopback)
 	if p.Private {
-		v.add(Internal, private)
+		add(Internal, private)
 	}
 	if p.Onlink {
-		v.add(Internal, onlink)
+		add(Internal, slices.DeleteFunc(slices.Clone(onlink), shared.Overlaps))
 	}
-	v.add(Internal, p.Internal)
-	v.add(External, p.External)
-	for prefix := range v.byPrefix {
-		bits := &v.bits6
-		if prefix.Addr().Is4() {
-			bits = &v.bits4
-		}
-		if !slices.Contains(*bits, prefix.Bits()) {
-			*bits = append(*bits, prefix.Bits())
-		}
+	add(Internal, p.Internal)
+	add(External, p.External)
+	v := &Views{}
+	for prefix, view := range byPrefix {
+		v.prefixes = append(v.prefixes, viewOf{prefix, view})
 	}
-	for _, bits := range [][]int{v.bits4, v.bits6} {
-		slices.SortFunc(bits, func(a, b int) int { return b - a })
-	}
+	slices.SortFunc(v.prefixes, func(a, b viewOf) int {
+		return cmp.Or(b.prefix.Bits()-a.prefix.Bits(), a.prefix.Addr().Compare(b.prefix.Addr()))
+	})
 	return v
-}
-
-func (v *Views) add(view View, prefixes []netip.Prefix) {
-	for _, p := range prefixes {
-		v.byPrefix[p.Masked()] = view
-	}
 }
 
 // Of returns the view of a client at addr. IPv4 in IPv6 counts as IPv4, and zones are ignored.
 func (v *Views) Of(addr netip.Addr) View {
 	addr = addr.Unmap().WithZone("")
-	return v.longest(addr, addr.BitLen())
+	for i := range v.prefixes {
+		if v.prefixes[i].prefix.Contains(addr) {
+			return v.prefixes[i].view
+		}
+	}
+	return External
 }
 
 // OfPrefix returns the view of the clients of a whole network: internal only if it lies inside an
 // internal prefix that holds no external one within the network. The prefix of length 0 is external
 // (RFC 7871, 7.1.2: the client asks not to be told apart).
 func (v *Views) OfPrefix(p netip.Prefix) View {
-	if p.Bits() <= 0 || v.longest(p.Addr(), p.Bits()) == External {
+	p = unmapped(p)
+	if p.Bits() <= 0 {
 		return External
 	}
-	for other, view := range v.byPrefix {
-		if view == External && other.Bits() > p.Bits() && p.Contains(other.Addr()) {
+	for _, known := range v.prefixes {
+		switch {
+		case known.prefix.Bits() <= p.Bits():
+			if known.prefix.Contains(p.Addr()) {
+				return known.view
+			}
+		case known.view == External && p.Contains(known.prefix.Addr()):
 			return External
 		}
 	}
-	return Internal
+	return External
 }
 
-// longest looks for the longest prefix of at most limit bits that holds addr.
-func (v *Views) longest(addr netip.Addr, limit int) View {
-	bits := v.bits6
-	if addr.Is4() {
-		bits = v.bits4
+// unmapped returns the IPv4 prefix of one that is written as IPv6 (::ffff:192.0.2.0/120), all others as
+// they are.
+func unmapped(p netip.Prefix) netip.Prefix {
+	const mapped = 96 // bits before the IPv4 address, RFC 4291 2.5.5.2
+	if !p.Addr().Is4In6() || p.Bits() < mapped {
+		return p
 	}
-	for _, n := range bits {
-		if n > limit {
-			continue
-		}
-		if p, err := addr.Prefix(n); err == nil {
-			if view, ok := v.byPrefix[p]; ok {
-				return view
-			}
-		}
-	}
-	return External
+	return netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-mapped)
 }
 
 // inInternal reports whether addr lies in an internal prefix that is no loopback prefix.
