@@ -104,7 +104,7 @@ func (b *block) parseZones(keys []string, report bool) []string {
 		switch {
 		case err != nil && report:
 			b.broken[directive] = true
-			b.errs.addf(b.pos, "%w", err)
+			b.errs.addf(b.pos, "zone %w", err)
 		case err == nil && !slices.Contains(all, zone):
 			all = append(all, zone)
 		}

@@ -84,7 +84,8 @@ func (b *block) checkNames() {
 		where := b.finders[i]
 		for _, c := range all {
 			if f.mayName(c.key) {
-				b.errs.addf(where, "nodes %q may find a node %q, which is the name of %s: write another NAME", f.Name, c.key, c.seenFrom(where))
+				b.errs.addf(where, "nodes %q may find a node %q, which is the name of %s: write another NAME",
+					f.Name, c.key, c.seenFrom(where))
 			}
 		}
 		for j, other := range b.cfg.Finders {
@@ -97,18 +98,17 @@ func (b *block) checkNames() {
 	}
 }
 
-// nameClaims returns who wants a name below the zones, defaults first.
+// nameClaims returns who wants a name below the zones: defaults before lines, which give way to them.
 func (b *block) nameClaims() []claim {
 	var all []claim
-	main, given := b.first["name"]
-	if b.sound("name") {
-		what := fmt.Sprintf("the main host %q", b.cfg.Cluster.Main)
-		all = append(all, claim{main, b.cfg.Cluster.Main, what, given})
-	}
 	if !b.has("ns") {
 		all = append(all, claim{pos{}, defaultNS, fmt.Sprintf("the name server %q", defaultNS), false})
 	}
-	slices.SortStableFunc(all, func(a, b claim) int { return strings.Compare(strconv.FormatBool(a.given), strconv.FormatBool(b.given)) })
+	if b.sound("name") {
+		label := b.cfg.Cluster.Main
+		where, given := b.first["name"]
+		all = append(all, claim{where, label, fmt.Sprintf("the main host %q", label), given})
+	}
 	return append(all, b.names...)
 }
 

@@ -18,7 +18,7 @@ func parseZone(key string) (string, error) {
 	zone := key
 	if scheme, rest, ok := strings.Cut(key, "://"); ok {
 		if !slices.Contains(schemes, scheme) {
-			return "", fmt.Errorf("zone %q: scheme %q is not %s%s", key, scheme, listed(schemes), didYouMean(scheme, schemes))
+			return "", fmt.Errorf("%q: scheme %q is not %s%s", key, scheme, listed(schemes), didYouMean(scheme, schemes))
 		}
 		zone = rest
 	}
@@ -26,13 +26,13 @@ func parseZone(key string) (string, error) {
 		zone = zone[:i]
 	}
 	if strings.Contains(zone, "/") || inZone(zone, "in-addr.arpa.") || inZone(zone, "ip6.arpa.") {
-		return "", fmt.Errorf("zone %q is for reverse look-ups, where no node has a name", key)
+		return "", fmt.Errorf("%q is for reverse look-ups, where no node has a name", key)
 	}
 	if zone == "." || zone == "" {
 		return ".", nil
 	}
 	if !isHostName(zone) || len(zone) > maxZone {
-		return "", fmt.Errorf("zone %q is no domain name of at most %d characters", key, maxZone)
+		return "", fmt.Errorf("%q is no domain name of at most %d characters", key, maxZone)
 	}
 	return fqdn(zone), nil
 }

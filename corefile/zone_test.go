@@ -78,9 +78,10 @@ func TestDuckDNSName(t *testing.T) {
 		{"duckdns.org", "duckdns token t", `Corefile:4: duckdns: NAME is missing: it must be given, since the zone "duckdns.org." does not end in .duckdns.org.`},
 		{"a.duckdns.org b.duckdns.org", "duckdns token t", `Corefile:4: duckdns: NAME is missing: it must be given with several zones`},
 		{"a.duckdns.org b.duckdns.org", "duckdns b token t", "b"},
+		{"a..org", "duckdns token t", `Corefile:2: zone "a..org" is no domain name of at most 170 characters`},
 	} {
 		text := tc.keys + " {\nplex {\nnode plex1 docker1\n" + tc.line + "\n}\n}\n"
-		got := ""
+		var got string
 		if strings.HasPrefix(tc.want, "Corefile") {
 			got = complaints(t, text)
 		} else {
