@@ -3,15 +3,15 @@ package plugin
 import (
 	"context"
 
-	"github.com/coredns/coredns/plugin"
 	"github.com/coredns/coredns/plugin/metadata"
 	"github.com/coredns/coredns/request"
 )
 
-// Metadata implements [metadata.Provider]: plex/view is the client's view, and plex/node the node or proxy
-// that the answer leads it to where that is one alone, else empty.
+// Metadata implements [metadata.Provider]: plex/view is the client's view, and plex/node the node that the
+// question is about: the one whose name is asked or, with `spread`, the node or proxy that was chosen for the
+// client; else empty.
 func (p *Plex) Metadata(ctx context.Context, state request.Request) context.Context {
-	origin := plugin.Zones(p.cfg.Cluster.Origins).Matches(state.Name())
+	origin := p.origin(state)
 	c := p.current.Load()
 	if origin == "" || c == nil {
 		return ctx

@@ -57,8 +57,8 @@ var (
 
 func init() { prometheus.MustRegister(collector{}) }
 
-// count counts one answer.
-func count(z *zone, state request.Request) {
+// countAnswer counts one answer.
+func countAnswer(z *zone, state request.Request) {
 	answers.WithLabelValues(z.origin, z.view.String(), string(z.kind(state.Name()))).Inc()
 }
 
@@ -125,10 +125,11 @@ func (p *Plex) collect(ch chan<- prometheus.Metric) {
 			gauge(orderDesc, 1, subject.Kind.String(), subject.Name, health.Order.String())
 		}
 	}
-	gauge(serialDesc, float64(c.outside[p.zone()].SOA.Serial), zones.External.String())
-	for _, z := range c.inside[p.zone()] {
-		gauge(serialDesc, float64(z.SOA.Serial), zones.Internal.String())
-		break // all variants have the same
+	for _, origin := range p.cfg.Cluster.Origins {
+		for _, view := range []zones.View{zones.External, zones.Internal} {
+			z := c.zone(origin, client{view: view, variant: c.spread.Variants()[0]}) // all variants have the same
+			ch <- prometheus.MustNewConstMetric(serialDesc, prometheus.GaugeValue, float64(z.SOA.Serial), origin, view.String())
+		}
 	}
 }
 

@@ -50,7 +50,7 @@ func (p *Plex) CacheBypassZones() []string { return p.cfg.Cluster.Origins }
 // ServeDNS implements [plugin.Handler].
 func (p *Plex) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
 	state := request.Request{W: w, Req: r}
-	origin := plugin.Zones(p.cfg.Cluster.Origins).Matches(state.Name())
+	origin := p.origin(state)
 	if origin == "" {
 		if p.Next == nil {
 			return dns.RcodeRefused, nil // out of our authority
@@ -76,12 +76,21 @@ func (p *Plex) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (
 			return dns.RcodeServerFailure, nil
 		}
 		c = p.current.Load()
-		z = c.zone(origin, who.in(c))
+		who = who.in(c)
+		z = c.zone(origin, who)
 	}
 	if p.leavesToNext(z, state) {
 		return plugin.NextOrFailure(p.Name(), p.Next, ctx, w, r)
 	}
 	return p.answer(ctx, z, who, state)
+}
+
+// origin returns our zone that a question is about, or "". Plugin chaos lets other classes than IN through.
+func (p *Plex) origin(state request.Request) string {
+	if state.QClass() != dns.ClassINET {
+		return ""
+	}
+	return plugin.Zones(p.cfg.Cluster.Origins).Matches(state.Name())
 }
 
 // leavesToNext reports whether the name was given to the next plugin: those of `passthrough`, and the ACME
@@ -91,19 +100,20 @@ func (p *Plex) leavesToNext(z *zone, state request.Request) bool {
 		return false
 	}
 	qname := state.Name()
-	if isChallenge(qname) && !z.has(qname) {
+	if isChallenge(qname) && !z.isStatic(qname) {
 		return true
 	}
 	return plugin.Zones(p.cfg.Passthrough).Contains(qname)
 }
 
-// answer writes what the zone says, or asks the next plugin for names that the zone does not have.
+// answer writes what the zone says, or asks the next plugin for names that the zone does not
+// have.
 func (p *Plex) answer(ctx context.Context, z *zone, who client, state request.Request) (int, error) {
 	res := z.lookup(ctx, state)
-	if res.code == file.NameError && p.Next != nil && p.fall.Through(state.Name()) {
+	if res.code == file.NameError && len(res.answer) == 0 && p.Next != nil && p.fall.Through(state.Name()) {
 		return plugin.NextOrFailure(p.Name(), p.Next, ctx, state.W, state.Req)
 	}
-	count(z, state)
+	countAnswer(z, state)
 	if res.code == file.ServerFailure && len(res.answer) == 0 {
 		return dns.RcodeServerFailure, nil
 	}

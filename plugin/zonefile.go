@@ -1,10 +1,13 @@
 package plugin
 
 import (
+	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -49,8 +52,9 @@ func (s *staticZones) load() error {
 	}
 	for view, byOrigin := range set {
 		for origin, rrs := range byOrigin {
-			if err := checkCNAMEs(rrs); err != nil {
-				return fmt.Errorf("reading the %s zone files of %s: %w", view, origin, err)
+			byOrigin[origin] = dns.Dedup(rrs, nil)
+			if err := checkSets(byOrigin[origin]); err != nil {
+				return fmt.Errorf("reading the %s zone files: %w", view, err)
 			}
 		}
 	}
@@ -68,7 +72,7 @@ func (s *staticZones) loadFile(f corefile.ZoneFile, set staticSet) error {
 		set[f.View] = map[string][]dns.RR{}
 	}
 	for _, origin := range s.cluster.Origins {
-		rrs, err := s.parse(strings.NewReader(string(data)), path, origin, f.View)
+		rrs, err := s.parse(bytes.NewReader(data), path, origin)
 		if err != nil {
 			return err
 		}
@@ -81,20 +85,21 @@ func (s *staticZones) loadFile(f corefile.ZoneFile, set staticSet) error {
 const defaultTTL = 300
 
 // parse reads a file's records below one origin. Records below another origin of the block are that one's.
-func (s *staticZones) parse(r io.Reader, path, origin string, view zones.View) ([]dns.RR, error) {
+func (s *staticZones) parse(r io.Reader, path, origin string) ([]dns.RR, error) {
 	zp := dns.NewZoneParser(r, origin, path)
 	zp.SetDefaultTTL(defaultTTL)
 	zp.SetIncludeAllowed(false)
 	var out []dns.RR
 	for rr, ok := zp.Next(); ok; rr, ok = zp.Next() {
 		rr.Header().Name = strings.ToLower(rr.Header().Name)
-		if !dns.IsSubDomain(origin, rr.Header().Name) {
-			if plugin.Zones(s.cluster.Origins).Matches(rr.Header().Name) != "" {
-				continue
-			}
-			return nil, fmt.Errorf("%s: %s is not in %s", path, rr.Header().Name, origin)
+		switch plugin.Zones(s.cluster.Origins).Matches(rr.Header().Name) {
+		case origin:
+		case "":
+			return nil, fmt.Errorf("%s: %s is not in %s", path, rr.Header().Name, strings.Join(s.cluster.Origins, ", "))
+		default:
+			continue
 		}
-		if err := s.check(rr, origin, view); err != nil {
+		if err := s.check(rr, origin); err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 		out = append(out, rr)
@@ -103,9 +108,12 @@ func (s *staticZones) parse(r io.Reader, path, origin string, view zones.View) (
 }
 
 // check refuses what a zone file may not say: what is ours to say.
-func (s *staticZones) check(rr dns.RR, origin string, view zones.View) error {
+func (s *staticZones) check(rr dns.RR, origin string) error {
 	name, rtype := rr.Header().Name, rr.Header().Rrtype
-	word := dns.TypeToString[rtype]
+	word := dns.Type(rtype).String()
+	if class := rr.Header().Class; class != dns.ClassINET {
+		return fmt.Errorf("%s %s: class %s: all that we serve is of class IN", name, word, dns.Class(class))
+	}
 	switch rtype {
 	case dns.TypeSOA:
 		return fmt.Errorf("%s SOA: the SOA record is made by the plugin: leave it out", name)
@@ -123,23 +131,21 @@ func (s *staticZones) check(rr dns.RR, origin string, view zones.View) error {
 		}
 		return fmt.Errorf("%s %s: at the zone's own name a file may have A, AAAA, CAA, MX and TXT", name, word)
 	}
-	if s.managed(origin, view)[name] {
+	if s.managed(origin)[name] {
 		return fmt.Errorf("%s %s: the name is made by the plugin, a file may add TXT alone", name, word)
 	}
 	return nil
 }
 
-// managed returns the managed names of a view, the nodes that `nodes` lines find apart.
-func (s *staticZones) managed(origin string, view zones.View) map[string]bool {
+// managed returns the managed names, those of nodes that `nodes` lines find apart.
+func (s *staticZones) managed(origin string) map[string]bool {
 	labels := []zones.Label{zones.Label(s.cluster.Main)}
 	for _, n := range s.cluster.Nodes {
 		labels = append(labels, zones.Label(n.Name))
 	}
 	out := map[string]bool{}
-	if view == zones.Internal {
-		for _, l := range append(labels, zones.Apex) {
-			out[fqdn(zones.StatusPrefix.Under(l), origin)] = true
-		}
+	for _, l := range append(labels, zones.Apex) {
+		out[fqdn(zones.StatusPrefix.Under(l), origin)] = true
 	}
 	for _, ns := range s.cluster.NS {
 		labels = append(labels, zones.Label(ns.Name))
@@ -153,21 +159,50 @@ func (s *staticZones) managed(origin string, view zones.View) map[string]bool {
 	return out
 }
 
-// checkCNAMEs refuses other records beside a CNAME (RFC 1034, 3.6.2).
-func checkCNAMEs(rrs []dns.RR) error {
-	cname, other := map[string]bool{}, map[string]bool{}
+// checkSets refuses what no name may hold together: other records beside a CNAME (RFC 1034, 3.6.2), two of
+// CNAME or DNAME (RFC 6672, 2.4), and CNAMEs that lead back to themselves.
+func checkSets(rrs []dns.RR) error {
+	types, targets := map[string][]uint16{}, map[string]string{}
 	for _, rr := range rrs {
 		name := rr.Header().Name
-		if rr.Header().Rrtype != dns.TypeCNAME {
-			other[name] = true
-		} else if cname[name] {
-			return fmt.Errorf("%s has two CNAME records", name)
-		} else {
-			cname[name] = true
+		types[name] = append(types[name], rr.Header().Rrtype)
+		if cname, ok := rr.(*dns.CNAME); ok {
+			targets[name] = strings.ToLower(cname.Target)
 		}
-		if cname[name] && other[name] {
-			return fmt.Errorf("%s has a CNAME and other records", name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(types)) {
+		cnames, dnames := countType(types[name], dns.TypeCNAME), countType(types[name], dns.TypeDNAME)
+		switch {
+		case cnames > 1:
+			return fmt.Errorf("%s has %d CNAME records, where one is allowed", name, cnames)
+		case dnames > 1:
+			return fmt.Errorf("%s has %d DNAME records, where one is allowed", name, dnames)
+		case cnames == 1 && len(types[name]) > 1:
+			return fmt.Errorf("%s has a CNAME and other records, where a CNAME stands alone", name)
+		case endless(targets, name):
+			return fmt.Errorf("%s is a CNAME that leads back to itself or into such a ring", name)
 		}
 	}
 	return nil
+}
+
+func countType(types []uint16, rtype uint16) (n int) {
+	for _, t := range types {
+		if t == rtype {
+			n++
+		}
+	}
+	return n
+}
+
+// endless reports whether following the CNAMEs from a name never ends.
+func endless(targets map[string]string, name string) bool {
+	for range len(targets) + 1 {
+		next, ok := targets[name]
+		if !ok {
+			return false
+		}
+		name = next
+	}
+	return true
 }

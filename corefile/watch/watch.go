@@ -14,12 +14,13 @@ import (
 )
 
 // settle is how long a file must be left alone before it counts as changed: editors and `cp` write in
-// several steps. It bounds how late a change is seen.
+// several steps.
 const settle = 50 * time.Millisecond
 
-// Files calls changed whenever one of the files may have been written, created, renamed or removed, until
-// ctx ends. Changes that come together give one call. The folders must exist; the files need not. Files
-// blocks; it returns an error only if the folders cannot be watched.
+// Files calls changed once when it has begun to watch, so that no change is missed between an earlier
+// reading and now, and then whenever one of the files may have been written, created, renamed or removed,
+// until ctx ends. Changes that come together give one call. The folders must exist; the files need not.
+// Files blocks; it returns an error if the folders cannot be watched, or one of them goes away.
 func Files(ctx context.Context, files []string, changed func()) error {
 	watcher, err := fsnotify.NewWatcher()
 	if err != nil {
@@ -31,16 +32,18 @@ func Files(ctx context.Context, files []string, changed func()) error {
 			return fmt.Errorf("watching %s: %w", dir, err)
 		}
 	}
-	timer := time.NewTimer(settle)
-	timer.Stop()
+	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case event := <-watcher.Events:
-			if concerns(event, files) {
+			switch {
+			case concerns(event, files):
 				timer.Reset(settle)
+			case gone(event, files):
+				return fmt.Errorf("watching %s: the folder has gone, changes in a new one are not seen", event.Name)
 			}
 		case err := <-watcher.Errors:
 			if errors.Is(err, fsnotify.ErrEventOverflow) {
@@ -75,4 +78,9 @@ func concerns(event fsnotify.Event, files []string) bool {
 	return slices.ContainsFunc(files, func(f string) bool {
 		return filepath.Clean(f) == filepath.Clean(event.Name)
 	})
+}
+
+// gone reports whether an event tells that a folder of the files was removed or renamed.
+func gone(event fsnotify.Event, files []string) bool {
+	return event.Op.Has(fsnotify.Remove|fsnotify.Rename) && slices.Contains(folders(files), filepath.Clean(event.Name))
 }

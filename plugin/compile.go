@@ -1,0 +1,96 @@
+package plugin
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"plexha/plugin/runtime"
+	"plexha/zones"
+)
+
+// compiled is one snapshot with the zones that follow from it.
+type compiled struct {
+	snap    *zones.Snapshot
+	spread  zones.Spreader
+	inside  map[string]map[zones.Variant]*zone
+	outside map[string]*zone
+	raised  []string // origins whose external serial is higher than before
+}
+
+// zone returns the zone that a client sees.
+func (c *compiled) zone(origin string, who client) *zone {
+	if who.view == zones.External {
+		return c.outside[origin]
+	}
+	return c.inside[origin][who.variant]
+}
+
+// staticSet holds the zone files' records: by view, then by origin.
+type staticSet map[zones.View]map[string][]dns.RR
+
+func (s staticSet) empty() bool { return len(s) == 0 }
+
+// compile builds the zones of a snapshot.
+func compile(snap *zones.Snapshot, static staticSet, serials map[string]*runtime.Serials, now time.Time) (*compiled, error) {
+	c := &compiled{
+		snap: snap, spread: snap.Spreader(),
+		inside: map[string]map[zones.Variant]*zone{}, outside: map[string]*zone{},
+	}
+	external := snap.Records(zones.External, "")
+	internal := map[zones.Variant]zones.Answers{}
+	for _, v := range c.spread.Variants() {
+		internal[v] = snap.Records(zones.Internal, v)
+	}
+	for _, origin := range snap.Cluster.Origins {
+		spec := zoneSpec{origin: origin, cluster: snap.Cluster}
+		err := c.compileExternal(spec, external, static, serials[origin], now)
+		if err == nil {
+			err = c.compileInternal(spec, internal, static, serials[origin], now)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("compiling %s: %w", origin, err)
+		}
+	}
+	return c, nil
+}
+
+func (c *compiled) compileExternal(spec zoneSpec, answers zones.Answers, static staticSet, serials *runtime.Serials, now time.Time) error {
+	spec.view, spec.answers, spec.static = zones.External, answers, static[zones.External][spec.origin]
+	var h recordHash
+	h.add(spec)
+	n, raised := serials.For(zones.External, h.sum, now)
+	if raised {
+		c.raised = append(c.raised, spec.origin)
+	}
+	spec.serial = n
+	z, err := newZone(spec)
+	if err != nil {
+		return err
+	}
+	z.anyStatic = !static.empty()
+	c.outside[spec.origin] = z
+	return nil
+}
+
+func (c *compiled) compileInternal(spec zoneSpec, answers map[zones.Variant]zones.Answers, static staticSet, serials *runtime.Serials, now time.Time) error {
+	spec.view, spec.static = zones.Internal, static[zones.Internal][spec.origin]
+	var h recordHash
+	for _, v := range c.spread.Variants() {
+		spec.answers = answers[v]
+		h.add(spec)
+	}
+	spec.serial, _ = serials.For(zones.Internal, h.sum, now)
+	c.inside[spec.origin] = map[zones.Variant]*zone{}
+	for v, a := range answers {
+		spec.variant, spec.answers = v, a
+		z, err := newZone(spec)
+		if err != nil {
+			return err
+		}
+		z.anyStatic = !static.empty()
+		c.inside[spec.origin][v] = z
+	}
+	return nil
+}
