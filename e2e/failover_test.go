@@ -11,6 +11,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"plexha/e2e/internal/gate"
 	"plexha/e2e/standin"
 )
 
@@ -27,22 +28,29 @@ func BenchmarkFailover(b *testing.B) {
 	b.Run("hang", func(b *testing.B) { failover(b, nil, func(s *standIn) { s.setMode(standin.Hang) }) })
 }
 
-// TestFailoverWithinBounds ends one node in each way and checks the bound that the defaults promise.
+// TestFailoverWithinBounds ends one node in each way and checks the bound that the defaults promise. Where
+// other tests may run beside this one, twice the bound will do.
 func TestFailoverWithinBounds(t *testing.T) {
 	tests := []struct {
 		name  string
 		bound time.Duration
 		end   func(*standIn)
 	}{
-		{"killed", time.Second, (*standIn).kill}, // milliseconds, were the machine not busy with the other tests
+		{"killed", 250 * time.Millisecond, (*standIn).kill}, // mostly about 3 ms
 		{"answers 500", 2500 * time.Millisecond, func(s *standIn) { s.setMode(standin.Error500) }},
 		{"frozen", 3500 * time.Millisecond, (*standIn).freeze},
 		{"hangs", 3500 * time.Millisecond, func(s *standIn) { s.setMode(standin.Hang) }},
 	}
+	atMost := func(bound time.Duration) time.Duration {
+		if gate.All() {
+			return bound
+		}
+		return 2 * bound
+	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			q := newQueue(t, nil, 2)
-			if took := q.fail(tt.end); took > tt.bound {
+			if took := q.fail(tt.end); took > atMost(tt.bound) {
 				t.Errorf("took %s, want %s at most", took, tt.bound)
 			}
 		})
@@ -50,7 +58,7 @@ func TestFailoverWithinBounds(t *testing.T) {
 	t.Run("vanished", func(t *testing.T) {
 		n := newNetwork(t)
 		q := newQueue(t, n, 2)
-		if took := q.fail(func(s *standIn) { n.vanish(s.addr.Addr()) }); took > 3*time.Second {
+		if took := q.fail(func(s *standIn) { n.vanish(s.addr.Addr()) }); took > atMost(3*time.Second) {
 			t.Errorf("took %s, want 3s at most", took)
 		}
 	})
@@ -64,6 +72,7 @@ func failover(b *testing.B, n *network, end func(*standIn)) {
 	var times []time.Duration
 	for b.Loop() {
 		if q == nil || len(q.nodes) < 2 {
+			q.close()
 			q = newQueue(b, n, perHome)
 		}
 		// Anywhere between two probes.
@@ -83,6 +92,7 @@ func failover(b *testing.B, n *network, end func(*standIn)) {
 // So each node ends but once, and none has to come back before the next measurement.
 type queue struct {
 	tb    testing.TB
+	all   []*standIn
 	nodes []*standIn // those that are left
 	dns   *plexdns
 	conn  *dns.Conn
@@ -99,12 +109,12 @@ func newQueue(tb testing.TB, n *network, nodes int) *queue {
 			addr := netip.AddrFrom4([4]byte{127, 2, byte(1 + i), 1})
 			s.addr = netip.AddrPortFrom(addr, freePort(tb, addr))
 		} else {
-			s.ns, s.addr = n.there, netip.AddrPortFrom(n.host(1+i), 32400)
+			s.ns, s.addr = n.there, netip.AddrPortFrom(n.host(), 32400)
 		}
 		s.start()
 		h.nodes = append(h.nodes, s)
 	}
-	q.nodes = slices.Clone(h.nodes)
+	q.all, q.nodes = h.nodes, h.nodes
 	dial := func() error {
 		c, err := (&net.Dialer{}).DialContext(tb.Context(), "udp", q.dns.addr.String())
 		q.conn = &dns.Conn{Conn: c}
@@ -130,6 +140,17 @@ func newQueue(tb testing.TB, n *network, nodes int) *queue {
 		return err
 	})
 	return q
+}
+
+// close ends what is left of it, if there is one, so that it is no load to the next.
+func (q *queue) close() {
+	if q == nil {
+		return
+	}
+	q.dns.stop()
+	for _, s := range q.all {
+		s.kill()
+	}
 }
 
 // fail ends the first node and returns how long it was answered after that.

@@ -20,6 +20,7 @@ import (
 type network struct {
 	tb          testing.TB
 	here, there string
+	hosts       byte // added so far
 }
 
 var networks atomic.Int64
@@ -44,10 +45,11 @@ func newNetwork(tb testing.TB) *network {
 	return n
 }
 
-// host adds a host to `there`.
-func (n *network) host(i int) netip.Addr {
+// host adds a host to `there`, and returns its address, which no other has had.
+func (n *network) host() netip.Addr {
 	n.tb.Helper()
-	addr := netip.AddrFrom4([4]byte{198, 18, 1, byte(i)})
+	n.hosts++
+	addr := netip.AddrFrom4([4]byte{198, 18, 1, n.hosts})
 	n.ip("-n %s addr add %s/32 dev lo", n.there, addr)
 	return addr
 }

@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"context"
 	"fmt"
 	"net/netip"
 	"os/exec"
@@ -68,7 +67,7 @@ func TestOtherSignals(t *testing.T) {
 
 // TestVersion: -version names ours, CoreDNS's and Go's.
 func TestVersion(t *testing.T) {
-	out, err := exec.CommandContext(context.Background(), programs.path(t, "plexdns"), "-version").Output()
+	out, err := exec.CommandContext(t.Context(), programs.path(t, "plexdns"), "-version").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
