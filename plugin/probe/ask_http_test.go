@@ -97,10 +97,10 @@ func closedPort(tb testing.TB) netip.AddrPort {
 	return addrOf(l)
 }
 
-// quick is a config whose timeout a test can wait for.
-func quick() *corefile.Config {
+// patient is a config with a timeout that no loaded machine makes a probe miss.
+func patient() *corefile.Config {
 	cfg := config()
-	cfg.Timeout = 100 * time.Millisecond
+	cfg.Timeout = 10 * time.Second
 	return cfg
 }
 
@@ -140,96 +140,84 @@ const maintenance = `<?xml version="1.0" encoding="UTF-8"?>
 
 func TestPlexProbe(t *testing.T) {
 	const slow = "no answer within 100ms"
+	overTLS, _ := serveTLS(t, answering(http.StatusOK, container))
+	elsewhere := http.RedirectHandler("https://app.plex.tv/desktop?X-Plex-Token=secret", http.StatusFound)
 	for _, tc := range []struct {
 		name string
-		at   func(*testing.T) netip.AddrPort
+		at   netip.AddrPort
 		want finding
 	}{
 		{
-			"healthy", func(t *testing.T) netip.AddrPort { return newPlex(t, container) },
+			"healthy", newPlex(t, container),
 			finding{Identity: machineID},
 		},
 		{
-			"healthy, in JSON", func(t *testing.T) netip.AddrPort {
-				return newPlex(t, `{"MediaContainer":{"machineIdentifier":"`+machineID+`"}}`)
-			},
+			"healthy, in JSON", newPlex(t, `{"MediaContainer":{"machineIdentifier":"`+machineID+`"}}`),
 			finding{Identity: machineID},
 		},
 		{
-			"healthy, with far more than it should say", func(t *testing.T) netip.AddrPort {
-				return newPlex(t, container+strings.Repeat(" ", 1<<20))
-			},
+			"healthy, with far more than it should say", newPlex(t, container+strings.Repeat(" ", 1<<20)),
 			finding{Identity: machineID},
 		},
 		{
-			"in maintenance", func(t *testing.T) netip.AddrPort {
-				return serve(t, answering(http.StatusServiceUnavailable, maintenance))
-			},
+			"in maintenance", serve(t, answering(http.StatusServiceUnavailable, maintenance)),
 			finding{Result: board.Starting, Why: "in maintenance"},
 		},
 		{
-			"overloaded", func(t *testing.T) netip.AddrPort {
-				return serve(t, answering(http.StatusServiceUnavailable, ""))
-			},
+			"overloaded", serve(t, answering(http.StatusServiceUnavailable, "")),
 			finding{Result: board.Failed, Why: "answers 503 Service Unavailable"},
 		},
 		{
-			"another web server", func(t *testing.T) netip.AddrPort { return serve(t, answering(http.StatusOK, "It works!")) },
+			"another web server", serve(t, answering(http.StatusOK, "It works!")),
 			finding{Result: board.Failed, Why: "answers, but not as a Plex server"},
 		},
 		{
-			"nothing listens", func(t *testing.T) netip.AddrPort { return closedPort(t) },
+			"nothing listens", closedPort(t),
 			finding{Result: board.Failed, Why: "connection refused"},
 		},
 		{
-			"hangs after accept", func(t *testing.T) netip.AddrPort { return serveRaw(t, drain) },
+			"hangs after accept", serveRaw(t, drain),
 			finding{Result: board.Failed, Why: slow},
 		},
 		{
-			"hangs within the body", func(t *testing.T) netip.AddrPort {
-				return serveRaw(t, func(c *net.TCPConn) {
-					fmt.Fprint(c, "HTTP/1.1 200 OK\r\nContent-Length: 400\r\n\r\n<MediaContainer")
-					drain(c)
-				})
-			},
+			"hangs within the body", serveRaw(t, func(c *net.TCPConn) {
+				readRequest(c)
+				fmt.Fprint(c, "HTTP/1.1 200 OK\r\nContent-Length: 400\r\n\r\n<MediaContainer")
+				drain(c)
+			}),
 			finding{Result: board.Failed, Why: slow},
 		},
 		{
-			"resets the connection", func(t *testing.T) netip.AddrPort { return serveRaw(t, reset) },
+			"resets the connection", serveRaw(t, reset),
 			finding{Result: board.Failed, Why: "connection reset by peer"},
 		},
 		{
-			"closes the connection, as with Secure connections set to Required", func(t *testing.T) netip.AddrPort {
-				return serveRaw(t, func(c *net.TCPConn) { readRequest(c) })
-			},
+			"closes the connection, as with Secure connections set to Required", serveRaw(t, readRequest),
 			finding{Result: board.Failed, Why: "needs https: add `https`, or set Secure connections to Preferred"},
 		},
 		{
-			"answers with a TLS alert", func(t *testing.T) netip.AddrPort {
-				return serveRaw(t, func(c *net.TCPConn) {
-					readRequest(c)
-					c.Write([]byte("\x15\x03\x01\x00\x02\x02\x46\r\n"))
-				})
-			},
+			"answers with a TLS alert",
+			serveRaw(t, func(c *net.TCPConn) {
+				readRequest(c)
+				c.Write([]byte("\x15\x03\x01\x00\x02\x02\x46\r\n"))
+			}),
 			finding{Result: board.Failed, Why: "needs https: add `https`, or set Secure connections to Preferred"},
 		},
 		{
-			"a TLS server that says so in plain words", func(t *testing.T) netip.AddrPort {
-				at, _ := serveTLS(t, answering(http.StatusOK, container))
-				return at
-			},
+			"a TLS server that says so in plain words", overTLS,
 			finding{Result: board.Failed, Why: "needs https: add `https`, or set Secure connections to Preferred"},
 		},
 		{
-			"sends us elsewhere", func(t *testing.T) netip.AddrPort {
-				return serve(t, http.RedirectHandler("https://app.plex.tv/desktop?X-Plex-Token=secret", http.StatusFound).ServeHTTP)
-			},
+			"sends us elsewhere", serve(t, elsewhere.ServeHTTP),
 			finding{Result: board.Failed, Why: "redirects to https://app.plex.tv/desktop"},
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			at := tc.at(t)
-			if diff := cmp.Diff(tc.want, askNode(t, quick(), node("plex1", "docker1", at.Port()), at)); diff != "" {
+			cfg := patient()
+			if tc.want.Why == slow {
+				cfg.Timeout = 100 * time.Millisecond
+			}
+			if diff := cmp.Diff(tc.want, askNode(t, cfg, node("plex1", "docker1", tc.at.Port()), tc.at)); diff != "" {
 				t.Errorf("finding (-want +got):\n%s", diff)
 			}
 		})
@@ -254,7 +242,7 @@ func TestClosedConnectionOfAServerThatIsKnown(t *testing.T) {
 			fmt.Fprintf(c, "HTTP/1.0 200 OK\r\n\r\n%s", container)
 		}
 	})
-	cfg := quick()
+	cfg := patient()
 	a := probe.NodeAsker(probe.Options{Config: cfg}, node("plex1", "docker1", at.Port()), at)
 	defer a.Close()
 	if got := findingOf(t, cfg, a); got.Result != board.OK {
@@ -272,7 +260,7 @@ func TestWhatANodeIsAsked(t *testing.T) {
 		got = r
 		fmt.Fprint(w, container)
 	})
-	askNode(t, quick(), node("plex1", "docker1", at.Port()), at)
+	askNode(t, patient(), node("plex1", "docker1", at.Port()), at)
 	if want := fmt.Sprintf("docker1:%d", at.Port()); got.Host != want {
 		t.Errorf("Host %q, want %q", got.Host, want)
 	}
@@ -290,8 +278,7 @@ func TestHTTPSNode(t *testing.T) {
 	roots := x509.NewCertPool()
 	roots.AddCert(cert)
 	ask := func(n zones.Node) finding {
-		cfg := quick()
-		cfg.Timeout = 2 * time.Second
+		cfg := patient()
 		a := probe.NodeAsker(probe.Options{Config: cfg}.Trusting(roots), n, at)
 		defer a.Close()
 		return findingOf(t, cfg, a)
@@ -341,7 +328,7 @@ func TestHTTPSProbeOfAPlainServer(t *testing.T) {
 	n := node("plex1", "docker1", at.Port())
 	n.HTTPS = true
 	want := finding{Result: board.Failed, Why: "speaks http, not https: remove `https`"}
-	if diff := cmp.Diff(want, askNode(t, quick(), n, at)); diff != "" {
+	if diff := cmp.Diff(want, askNode(t, patient(), n, at)); diff != "" {
 		t.Errorf("finding (-want +got):\n%s", diff)
 	}
 }
@@ -386,7 +373,7 @@ func TestHTTPProbe(t *testing.T) {
 		{"unless it is what is asked for", corefile.Probe{Path: "/moved", StatusMin: 301, StatusMax: 308}, finding{}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			cfg := quick()
+			cfg := patient()
 			cfg.Probe = tc.probe
 			cfg.Probe.Kind = corefile.ProbeHTTP
 			if cfg.Probe.StatusMin == 0 {
@@ -400,7 +387,7 @@ func TestHTTPProbe(t *testing.T) {
 }
 
 func TestTCPProbe(t *testing.T) {
-	cfg := quick()
+	cfg := patient()
 	cfg.Probe.Kind = corefile.ProbeTCP
 	open := serveRaw(t, drain)
 	if got := askNode(t, cfg, node("plex1", "docker1", open.Port()), open); got != (finding{}) {
@@ -441,7 +428,7 @@ func TestConnections(t *testing.T) {
 func TestRefusedIsTold(t *testing.T) {
 	at := closedPort(t)
 	for _, kind := range []corefile.ProbeKind{corefile.ProbePlex, corefile.ProbeHTTP, corefile.ProbeTCP} {
-		cfg := quick()
+		cfg := patient()
 		cfg.Probe = corefile.Probe{Kind: kind, Path: "/"}
 		a := probe.NodeAsker(probe.Options{Config: cfg}, node("plex1", "docker1", at.Port()), at)
 		if !a.Ask(t.Context(), true).Refused() {
@@ -459,8 +446,7 @@ func TestProxyProbe(t *testing.T) {
 		w.WriteHeader(status)
 		fmt.Fprintln(w, body)
 	})
-	cfg := quick()
-	cfg.Timeout = 2 * time.Second
+	cfg := patient()
 	var said collected[string]
 	ask := func() finding {
 		a := probe.ProxyAsker(probe.Options{Config: cfg, Warn: said.add}, at)
@@ -503,7 +489,7 @@ func TestProxyProbeWithTLSOff(t *testing.T) {
 			w.WriteHeader(http.StatusNotFound)
 		}
 	})
-	cfg := quick()
+	cfg := patient()
 	a := probe.ProxyAsker(probe.Options{Config: cfg}, at)
 	want := finding{Result: board.Failed, Why: "speaks http, not https: does its Corefile say `tls off`?"}
 	if got := findingOf(t, cfg, a); got != want {

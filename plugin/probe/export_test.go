@@ -20,7 +20,7 @@ type (
 // The answers that fake places give.
 func Good(identity string) Answer { return Answer{result: board.OK, identity: identity} }
 func Bad(why string) Answer       { return answerFailed(why) }
-func Refused() Answer { return Answer{result: board.Failed, why: "connection refused", refused: true} }
+func Refused() Answer             { return Answer{result: board.Failed, why: "connection refused", refused: true} }
 
 func CutOff() Answer {
 	return Answer{result: board.Failed, why: "connection reset by peer", broken: true}
@@ -32,11 +32,10 @@ func Unanswered(ctx context.Context) Answer {
 }
 
 // The wakes that a fake link gives.
-func Closed() Wake            { return Wake{closed: true} }
-func Reset() Wake             { return Wake{why: "connection reset by peer", closed: true} }
-func Broken(why string) Wake  { return Wake{why: why} }
-func (a answer) Why() string  { return a.why }
-func (a answer) IsFunc() bool { return a.panicked }
+func Closed() Wake           { return Wake{closed: true} }
+func Reset() Wake            { return Wake{why: "connection reset by peer", closed: true} }
+func Broken(why string) Wake { return Wake{why: why} }
+func (a answer) Why() string { return a.why }
 
 // Finding returns what an answer says, for comparison.
 func (a answer) Finding() (result board.Result, identity, why string) {
@@ -105,6 +104,9 @@ func DialServer(ctx context.Context, avoid []netip.AddrPort, address string) (ne
 func TCPLink(at netip.AddrPort) func(ctx context.Context, up <-chan struct{}, wakes chan<- Wake) {
 	return tcpLink(place{at: at})
 }
+
+// EndOfLink holds a link until it ends, and returns what its loop is told.
+func EndOfLink(ctx context.Context, conn *net.TCPConn) Wake { return wakeOf(hold(ctx, conn)) }
 
 var (
 	ParseIdentity = parseIdentity

@@ -179,8 +179,8 @@ func (b *fakeBoard) downAfter() (time.Duration, bool) {
 }
 
 // await returns the first verdict with that result, in real time.
-func (b *fakeBoard) await(t testing.TB, want board.Result, most time.Duration) report {
-	t.Helper()
+func (b *fakeBoard) await(tb testing.TB, want board.Result, most time.Duration) report {
+	tb.Helper()
 	end := time.After(most)
 	for {
 		for _, r := range b.all() {
@@ -191,7 +191,7 @@ func (b *fakeBoard) await(t testing.TB, want board.Result, most time.Duration) r
 		select {
 		case <-b.changed:
 		case <-end:
-			t.Fatalf("no verdict %v within %v; got %v", want, most, b.after(0))
+			tb.Fatalf("no verdict %v within %v; got %v", want, most, b.after(0))
 		}
 	}
 }
@@ -280,6 +280,9 @@ func run(t *testing.T, opts func(*fakeBoard) probe.Options, during func(*fakeBoa
 		wg.Wait()
 	})
 }
+
+// pass lets fake time pass. It is for bubbles only.
+func pass(d time.Duration) { <-time.After(d) }
 
 // collected is what many goroutines have said.
 type collected[T any] struct {

@@ -118,7 +118,7 @@ func number(held map[int]netip.AddrPort, found []netip.AddrPort, most int) map[i
 // findNodes returns where the nodes of a line are, sorted: at its SRV records' targets, else at the addresses
 // of its name.
 func findNodes(ctx context.Context, from names, f corefile.Finder) ([]netip.AddrPort, error) {
-	_, records, _ := from.LookupSRV(ctx, "", "", f.DNS) //nolint:errcheck // no SRV, or no answer: the addresses tell
+	_, records, _ := from.LookupSRV(ctx, "", "", f.DNS) // no SRV, or no answer: the addresses tell
 	var found []netip.AddrPort
 	for _, srv := range records {
 		port := srv.Port

@@ -49,8 +49,13 @@ func tcpLink(at place) link {
 		backoff := linkBackoff
 		for waitUp(ctx, up) {
 			began := time.Now()
-			if conn, err := dial(ctx); err == nil {
+			conn, err := dial(ctx)
+			switch {
+			case err == nil:
 				tell(ctx, wakes, wakeOf(hold(ctx, conn)))
+			case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ECONNRESET):
+				// It answered a moment ago. Whether it is gone, a probe must tell.
+				tell(ctx, wakes, wake{closed: true})
 			}
 			if time.Since(began) >= linkBackoffMost {
 				backoff = linkBackoff

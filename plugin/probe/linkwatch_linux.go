@@ -33,7 +33,7 @@ func urge(conn *net.TCPConn) time.Duration {
 		return linkIdle
 	}
 	next := linkIdle
-	_ = raw.Control(func(fd uintptr) { //nolint:errcheck // a closed connection: Read says so
+	_ = raw.Control(func(fd uintptr) { // a closed connection: Read says so
 		info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
 		if err != nil {
 			return

@@ -120,7 +120,7 @@ func ourServers(listeners []netip.AddrPort) func(netip.AddrPort) bool {
 
 func localAddrs() []netip.Addr {
 	var local []netip.Addr
-	addrs, _ := net.InterfaceAddrs() //nolint:errcheck // none known: loopback is still told
+	addrs, _ := net.InterfaceAddrs() // none known: loopback is still told
 	for _, a := range addrs {
 		if p, err := netip.ParsePrefix(a.String()); err == nil {
 			local = append(local, p.Addr().Unmap())
@@ -151,10 +151,10 @@ func lookedUp(cfg *corefile.Config) []string {
 		hosts = append(hosts, f.DNS)
 	}
 	for _, u := range cfg.Cluster.Uplinks {
-		host, _, _ := net.SplitHostPort(u.Probe) //nolint:errcheck // empty, or validated
+		host, _, _ := net.SplitHostPort(u.Probe) // empty, or validated
 		hosts = append(hosts, host)
 	}
-	host, _, _ := net.SplitHostPort(cfg.Canary) //nolint:errcheck // empty, or validated
+	host, _, _ := net.SplitHostPort(cfg.Canary) // empty, or validated
 	hosts = append(hosts, host)
 
 	var wanted []string

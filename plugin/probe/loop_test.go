@@ -91,7 +91,7 @@ func TestWorstCaseOfDetection(t *testing.T) {
 				run(t, func(*fakeBoard) probe.Options {
 					return probe.Options{Config: config(plex1)}.Asking(until(bad, tc.bad)).Linking(tc.link(bad))
 				}, func(b *fakeBoard, _ *probe.Prober) {
-					time.Sleep(bad + 10*time.Second)
+					pass(bad + 10*time.Second)
 					down, ok := b.downAfter()
 					if took := down - bad; !ok || took > tc.most {
 						t.Errorf("bad after %v: down %v later (%v), want at most %v; verdicts: %v",
@@ -108,7 +108,7 @@ func TestScheduleOfAHealthyNode(t *testing.T) {
 	run(t, func(*fakeBoard) probe.Options {
 		return probe.Options{Config: config(plex1)}.Asking(always(probe.Good("a"))).Linking(noLink).Jittering(second)
 	}, func(b *fakeBoard, _ *probe.Prober) {
-		time.Sleep(5 * time.Second)
+		pass(5 * time.Second)
 		want := []string{"0s ok", "700ms ok", "2.7s ok", "4.7s ok"}
 		if diff := cmp.Diff(want, b.after(0)); diff != "" {
 			t.Errorf("verdicts (-want +got):\n%s", diff)
@@ -164,7 +164,7 @@ func TestScheduleInDoubt(t *testing.T) {
 			run(t, func(*fakeBoard) probe.Options {
 				return probe.Options{Config: config(plex1)}.Asking(tc.ask()).Linking(noLink).Jittering(atOnce)
 			}, func(b *fakeBoard, _ *probe.Prober) {
-				time.Sleep(4900 * time.Millisecond)
+				pass(4900 * time.Millisecond)
 				got := b.after(0)
 				got = got[:min(len(got), len(tc.want))]
 				if diff := cmp.Diff(tc.want, got); diff != "" {
@@ -203,7 +203,7 @@ func TestLateAnswerClearsAndCallsOffTheOther(t *testing.T) {
 			Observe: seen.add,
 		}.Asking(slowOnce(400*time.Millisecond, &fresh)).Linking(noLink).Jittering(atOnce)
 	}, func(b *fakeBoard, _ *probe.Prober) {
-		time.Sleep(4900 * time.Millisecond)
+		pass(4900 * time.Millisecond)
 		want := []string{"0s ok", "2.25s late: no answer for 250ms", "2.4s ok", "4.25s ok"}
 		if diff := cmp.Diff(want, b.after(0)); diff != "" {
 			t.Errorf("verdicts (-want +got):\n%s", diff)
@@ -220,11 +220,11 @@ func TestLateAnswerClearsAndCallsOffTheOther(t *testing.T) {
 // A server whose disks have to spin up each time is not in doubt each time.
 func TestSlowServerIsNotLate(t *testing.T) {
 	slow := func(context.Context, zones.Subject, netip.AddrPort, bool) probe.Answer {
-		time.Sleep(200 * time.Millisecond)
+		pass(200 * time.Millisecond)
 		return probe.Good("")
 	}
 	slower := func(ctx context.Context, s zones.Subject, at netip.AddrPort, fresh bool) probe.Answer {
-		time.Sleep(500 * time.Millisecond)
+		pass(500 * time.Millisecond)
 		return slow(ctx, s, at, fresh)
 	}
 	var n atomic.Int32
@@ -237,7 +237,7 @@ func TestSlowServerIsNotLate(t *testing.T) {
 				return slow(ctx, s, at, fresh)
 			})
 	}, func(b *fakeBoard, _ *probe.Prober) {
-		time.Sleep(7 * time.Second)
+		pass(7 * time.Second)
 		want := []string{"200ms ok", "2.2s ok", "4.7s ok", "6.2s ok"}
 		if diff := cmp.Diff(want, b.after(0)); diff != "" {
 			t.Errorf("verdicts (-want +got):\n%s", diff)
@@ -293,7 +293,7 @@ func TestLinkWatch(t *testing.T) {
 				return probe.Options{Config: config(plex1)}.
 					Asking(tc.ask()).Linking(endsAt(bad, tc.wake())).Jittering(atOnce)
 			}, func(b *fakeBoard, _ *probe.Prober) {
-				time.Sleep(6 * time.Second)
+				pass(6 * time.Second)
 				got := b.after(bad)
 				got = got[:min(len(got), len(tc.want))]
 				if diff := cmp.Diff(tc.want, got); diff != "" {
@@ -312,14 +312,14 @@ func TestAnswerFromBeforeTheEndOfALinkDoesNotHideIt(t *testing.T) {
 			Linking(endsAt(2010*time.Millisecond, probe.Closed())).
 			Asking(func(context.Context, zones.Subject, netip.AddrPort, bool) probe.Answer {
 				if n.Add(1); n.Load() == 3 {
-					time.Sleep(20 * time.Millisecond)
+					pass(20 * time.Millisecond)
 					return probe.Refused()
 				}
-				time.Sleep(15 * time.Millisecond)
+				pass(15 * time.Millisecond)
 				return probe.Good("")
 			})
 	}, func(b *fakeBoard, _ *probe.Prober) {
-		time.Sleep(2100 * time.Millisecond)
+		pass(2100 * time.Millisecond)
 		want := []string{"15ms ok", "2.015s ok", "2.03s gone: connection refused"}
 		if diff := cmp.Diff(want, b.after(0)); diff != "" {
 			t.Errorf("verdicts (-want +got):\n%s", diff)
@@ -350,7 +350,7 @@ func TestServerThatClosesIdleConnections(t *testing.T) {
 		return probe.Options{Config: config(plex1), Warn: said.add}.
 			Asking(always(probe.Good(""))).Linking(closing).Jittering(atOnce)
 	}, func(b *fakeBoard, _ *probe.Prober) {
-		time.Sleep(60 * time.Second)
+		pass(60 * time.Second)
 		want := []string{"node plex1 at 192.168.1.10:32401: closes idle connections, so it is probed without a link watch"}
 		if diff := cmp.Diff(want, said.all()); diff != "" {
 			t.Errorf("warnings (-want +got):\n%s", diff)
@@ -373,7 +373,7 @@ func TestPanicIsAFailedVerdict(t *testing.T) {
 		}.Linking(noLink).Jittering(atOnce).
 			Asking(until(time.Second, func(context.Context) probe.Answer { panic("index out of range") }))
 	}, func(b *fakeBoard, _ *probe.Prober) {
-		time.Sleep(3 * time.Second)
+		pass(3 * time.Second)
 		want := []string{
 			"0s ok", "2s failed: probe panicked: index out of range", "2.25s failed: probe panicked: index out of range",
 		}
@@ -401,11 +401,11 @@ func TestStalledLoop(t *testing.T) {
 				return probe.Good("")
 			})
 	}, func(_ *fakeBoard, p *probe.Prober) {
-		time.Sleep(interval + 2*timeout + time.Second)
+		pass(interval + 2*timeout + time.Second)
 		if got := p.Stalled(time.Now()); len(got) != 0 {
 			t.Errorf("stalled too early: %v", got)
 		}
-		time.Sleep(time.Second)
+		pass(time.Second)
 		want := []zones.Subject{{Kind: zones.KindNode, Name: "plex2"}}
 		if diff := cmp.Diff(want, p.Stalled(time.Now())); diff != "" {
 			t.Errorf("stalled (-want +got):\n%s", diff)
@@ -421,7 +421,7 @@ func TestLoadWhileDown(t *testing.T) {
 			run(t, func(*fakeBoard) probe.Options {
 				return probe.Options{Config: config(plex1)}.Asking(always(a)).Linking(noLink)
 			}, func(b *fakeBoard, _ *probe.Prober) {
-				time.Sleep(100 * interval)
+				pass(100 * interval)
 				if n := len(b.all()); n > 102 {
 					t.Errorf("%d probes in 100 intervals", n)
 				}

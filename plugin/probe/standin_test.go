@@ -31,12 +31,12 @@ func standIn() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(l.Addr())
+	fmt.Fprintln(os.Stdout, l.Addr())
 	s := http.Server{
 		Handler: answering(http.StatusOK, container),
 		ConnState: func(_ net.Conn, state http.ConnState) {
 			if state == http.StateNew {
-				fmt.Println("connection")
+				fmt.Fprintln(os.Stdout, "connection")
 			}
 		},
 	}

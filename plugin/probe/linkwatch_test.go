@@ -1,0 +1,74 @@
+package probe_test
+
+import (
+	"context"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"plexha/plugin/probe"
+)
+
+func TestEndsOfALink(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		end  func(*net.TCPConn)
+		want probe.Wake
+	}{
+		{"closed", func(*net.TCPConn) {}, probe.Closed()},
+		{"closed after some words", func(c *net.TCPConn) { c.Write(make([]byte, 10_000)) }, probe.Closed()},
+		{"reset", func(c *net.TCPConn) { c.SetLinger(0) }, probe.Reset()},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			connected := make(chan struct{})
+			at := serveRaw(t, func(c *net.TCPConn) {
+				<-connected
+				tc.end(c)
+			})
+			conn, err := net.DialTCP("tcp", nil, net.TCPAddrFromAddrPort(at))
+			if err != nil {
+				t.Fatal(err)
+			}
+			close(connected)
+			if got := probe.EndOfLink(t.Context(), conn); got != tc.want {
+				t.Errorf("got %+v, want %+v", got, tc.want)
+			}
+		})
+	}
+}
+
+// Refused a moment after it was up: a probe has to look, at once.
+func TestLinkThatCannotBeMade(t *testing.T) {
+	up, wakes := make(chan struct{}, 1), make(chan probe.Wake)
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() { probe.TCPLink(closedPort(t))(ctx, up, wakes) })
+	defer wg.Wait()
+	defer cancel()
+	up <- struct{}{}
+	if got := <-wakes; got != probe.Closed() {
+		t.Errorf("got %+v, want %+v", got, probe.Closed())
+	}
+}
+
+func TestLinkConnectsOnlyOnceUp(t *testing.T) {
+	connected := make(chan struct{}, 1)
+	at := serveRaw(t, func(c *net.TCPConn) {
+		connected <- struct{}{}
+		drain(c)
+	})
+	up := make(chan struct{}, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() { probe.TCPLink(at)(ctx, up, nil) })
+	defer wg.Wait()
+	defer cancel()
+	select {
+	case <-connected:
+		t.Error("connected before its place was up")
+	case <-time.After(20 * time.Millisecond):
+	}
+	up <- struct{}{}
+	<-connected
+}
