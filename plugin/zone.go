@@ -131,8 +131,7 @@ func kindOf(label zones.Label, c *zones.Cluster) nameKind {
 			return kindNS
 		}
 	}
-	switch label {
-	case zones.Apex, zones.Wildcard, zones.Label(c.Main):
+	if label == zones.Apex || label == zones.Label(c.Main) || strings.HasPrefix(string(label), string(zones.Wildcard)) {
 		return kindMain
 	}
 	return kindNode

@@ -151,7 +151,9 @@ func (s *staticZones) managed(origin string) map[string]bool {
 		labels = append(labels, zones.Label(ns.Name))
 	}
 	if s.cluster.Wildcard {
-		labels = append(labels, zones.Wildcard)
+		for _, l := range append(slices.Clone(labels), zones.Apex) {
+			labels = append(labels, zones.Wildcard.Under(l))
+		}
 	}
 	for _, l := range labels {
 		out[fqdn(l, origin)] = true

@@ -63,11 +63,11 @@ func (s *Snapshot) Records(view View, variant Variant) Answers {
 	b.out.LastResort = main.now.lastResort
 	b.addresses(Apex, main)
 	b.addresses(Label(s.Cluster.Main), main)
-	if s.Cluster.Wildcard {
-		b.addresses(Wildcard, main)
-	}
 	b.nodes(main)
 	b.nameServers()
+	if s.Cluster.Wildcard {
+		b.wildcards(main)
+	}
 	b.status()
 	return b.out
 }
@@ -100,6 +100,14 @@ func (b *builder) nodes(main outlook) {
 		} else {
 			b.addresses(Label(n.Name), proxies.or(b.s.itself(n)))
 		}
+	}
+}
+
+// wildcards adds what any other name answers: below the apex, and below each name of ours, since a wildcard
+// does not reach below a name that exists (RFC 4592, 3.3.1).
+func (b *builder) wildcards(main outlook) {
+	for _, parent := range slices.Clone(b.out.Managed) {
+		b.addresses(Wildcard.Under(parent), main)
 	}
 }
 

@@ -26,23 +26,25 @@ func TestRecords(t *testing.T) {
 		return zones.Record{Label: label, Type: zones.TypeTXT, TTL: steady, Text: "plex1 up since 2026-11-22T20:00:00Z"}
 	}
 	ns := zones.Record{Label: "@", Type: zones.TypeNS, TTL: steady, Target: "ns1"}
-	managed := []zones.Label{"@", "plex", "*", "plex1", "ns1", "_status", "_status.plex", "_status.plex1"}
+	managed := []zones.Label{"@", "plex", "plex1", "ns1", "*", "*.plex", "*.plex1", "*.ns1", "_status", "_status.plex", "_status.plex1"}
 	for _, tc := range []struct {
 		view zones.View
 		want zones.Answers
 	}{
 		{zones.Internal, zones.Answers{
 			Records: []zones.Record{
-				addr("@", "192.168.1.1"), addr("plex", "192.168.1.1"), addr("*", "192.168.1.1"), addr("plex1", "192.168.1.1"),
+				addr("@", "192.168.1.1"), addr("plex", "192.168.1.1"), addr("plex1", "192.168.1.1"),
 				ns, addr("ns1", "192.168.1.53"),
+				addr("*", "192.168.1.1"), addr("*.plex", "192.168.1.1"), addr("*.plex1", "192.168.1.1"), addr("*.ns1", "192.168.1.1"),
 				text("_status"), text("_status.plex"), text("_status.plex1"),
 			},
 			Managed: managed,
 		}},
 		{zones.External, zones.Answers{
 			Records: []zones.Record{
-				addr("@", "203.0.113.1"), addr("plex", "203.0.113.1"), addr("*", "203.0.113.1"), addr("plex1", "203.0.113.1"),
+				addr("@", "203.0.113.1"), addr("plex", "203.0.113.1"), addr("plex1", "203.0.113.1"),
 				ns, addr("ns1", "203.0.113.1"),
+				addr("*", "203.0.113.1"), addr("*.plex", "203.0.113.1"), addr("*.plex1", "203.0.113.1"), addr("*.ns1", "203.0.113.1"),
 			},
 			Managed: managed,
 		}},
