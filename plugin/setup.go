@@ -17,6 +17,7 @@ import (
 	"plexha/corefile"
 	"plexha/plugin/probe"
 	"plexha/plugin/runtime"
+	"plexha/zones"
 )
 
 func init() { plugin.Register(name, setup) }
@@ -78,7 +79,8 @@ func newPlex(cfg *corefile.Config, root string) (*Plex, error) {
 
 // checkTransfer asks for explicit name servers where secondaries will publish them.
 func checkTransfer(cfg *corefile.Config, xfer *transfer.Transfer) error {
-	if xfer != nil && len(cfg.Cluster.NS[0].Addrs) == 0 {
+	noAddress := func(ns zones.NameServer) bool { return len(ns.Addrs) == 0 }
+	if xfer != nil && slices.ContainsFunc(cfg.Cluster.NS, noAddress) {
 		return errors.New("the block has `transfer`, so its name servers must be given: " +
 			"add a line `ns NAME ADDRESS` for each, such as `ns ns1 203.0.113.5`")
 	}
