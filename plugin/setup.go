@@ -69,7 +69,7 @@ func setup(c *caddy.Controller) error {
 // newPlex returns a handler for one block, with its zone files read.
 func newPlex(cfg *corefile.Config, root string) (*Plex, error) {
 	p := &Plex{cfg: cfg, cluster: newCluster()}
-	p.statics = staticZones{root: root, files: cfg.ZoneFiles, cluster: &cfg.Cluster}
+	p.statics = staticZones{corefile: cfg.File, root: root, files: cfg.ZoneFiles, cluster: &cfg.Cluster}
 	if err := p.statics.load(); err != nil {
 		return nil, err
 	}

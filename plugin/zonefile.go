@@ -20,10 +20,11 @@ import (
 
 // staticZones holds what the zone files say, the last good reading of each.
 type staticZones struct {
-	root    string
-	files   []corefile.ZoneFile
-	cluster *zones.Cluster
-	set     atomic.Pointer[staticSet]
+	corefile string // that names the files
+	root     string
+	files    []corefile.ZoneFile
+	cluster  *zones.Cluster
+	set      atomic.Pointer[staticSet]
 }
 
 // paths returns where the files are.
@@ -47,7 +48,7 @@ func (s *staticZones) load() error {
 	set := staticSet{}
 	for _, f := range s.files {
 		if err := s.loadFile(f, set); err != nil {
-			return fmt.Errorf("reading the %s zone file: %w", f.View, err)
+			return fmt.Errorf("%s:%d: reading the %s zone file: %w", s.corefile, f.Line, f.View, err)
 		}
 	}
 	for view, byOrigin := range set {
