@@ -16,6 +16,7 @@ import (
 // Config says how a board judges.
 type Config struct {
 	Cluster  *zones.Cluster
+	Groups   []string      // the names of the `nodes` lines, in file order
 	Rise     int           // good verdicts in a row to come back, 1 or more
 	Fall     int           // failed verdicts in a row to go down, 1 or more
 	Interval time.Duration // of the probes; with Timeout the span of verdicts that an isolation takes back
@@ -29,6 +30,7 @@ type Config struct {
 const coalesce = 20 * time.Millisecond
 
 // Board judges verdicts and publishes snapshots. All methods may be called at once from several goroutines.
+// What takes nothing out of service is published by [Board.Run], at most 20 ms later.
 type Board struct {
 	cfg    Config
 	newest atomic.Pointer[zones.Snapshot]
@@ -70,11 +72,7 @@ func New(cfg Config, now time.Time) *Board {
 		subs:   map[chan struct{}]struct{}{},
 	}
 	for _, n := range cfg.Cluster.Nodes {
-		s := &subject{id: n.Subject(), node: n}
-		if a, err := netip.ParseAddr(n.Host); err == nil {
-			s.setAddrs([]netip.Addr{a}, now)
-		}
-		b.subjects = append(b.subjects, s)
+		b.subjects = append(b.subjects, newNode(n, now))
 	}
 	for _, p := range cfg.Cluster.Proxies {
 		s := &subject{id: p.Subject(), proxy: p}
@@ -89,6 +87,9 @@ func New(cfg Config, now time.Time) *Board {
 		s := &subject{id: u.Subject(), uplink: u}
 		s.setAddrs(u.Addrs, now)
 		b.subjects = append(b.subjects, s)
+	}
+	for _, s := range b.subjects {
+		s.refresh(now)
 	}
 	b.publish(now)
 	return b
@@ -122,48 +123,20 @@ func (b *Board) SetAddrs(id zones.Subject, addrs []netip.Addr, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.find(id)
-	if s == nil || len(addrs) == 0 || !s.setAddrs(addrs, now) {
+	if s == nil || len(addrs) == 0 {
 		return
 	}
-	b.settle(s, now)
-	b.later(now)
-}
-
-// SetFound says which nodes the `nodes` line of that name has found, in order. They come after all others.
-func (b *Board) SetFound(group string, nodes []zones.Node, now time.Time) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	var kept []*subject
-	for _, s := range b.subjects {
-		if s.id.Kind == zones.KindNode && s.node.Group == group {
-			if slices.ContainsFunc(nodes, func(n zones.Node) bool { return s.sameNode(n) }) {
-				kept = append(kept, s)
-			}
-		}
+	before := s.addrs
+	if !s.setAddrs(addrs, now) {
+		return
 	}
-	var found []*subject
-	for _, n := range nodes {
-		i := slices.IndexFunc(kept, func(s *subject) bool { return s.sameNode(n) })
-		if i >= 0 {
-			found = append(found, kept[i])
-			continue
-		}
-		s := &subject{id: n.Subject(), node: n, fresh: b.ready}
-		if a, err := netip.ParseAddr(n.Host); err == nil {
-			s.setAddrs([]netip.Addr{a}, now)
-		}
-		found = append(found, s)
-	}
-	b.subjects = slices.DeleteFunc(b.subjects, func(s *subject) bool {
-		return s.id.Kind == zones.KindNode && s.node.Group == group
-	})
-	at := slices.IndexFunc(b.subjects, func(s *subject) bool { return s.id.Kind != zones.KindNode })
-	if at < 0 {
-		at = len(b.subjects)
-	}
-	b.subjects = slices.Insert(b.subjects, at, found...)
 	b.forgetHolds()
-	b.publish(now)
+	b.settle(s, now)
+	if slices.ContainsFunc(before, func(a *address) bool { return a.state.IsUp() && !slices.Contains(s.addrs, a) }) {
+		b.publish(now) // clients are still told one that is gone
+		return
+	}
+	b.later(now)
 }
 
 // SetLocal says which addresses this host has that a name server record may hold, and which prefixes the
@@ -227,8 +200,9 @@ func (b *Board) publish(now time.Time) {
 		Views:     b.views,
 		HostAddrs: b.hosts,
 	}
+	orders := b.liveOrders(now)
 	for _, s := range b.subjects {
-		health := s.health(b.orders, now)
+		health := s.health(orders[s])
 		switch s.id.Kind {
 		case zones.KindNode:
 			snap.Nodes = append(snap.Nodes, zones.NodeHealth{Node: s.node, Health: health, Identity: s.identity})

@@ -2,6 +2,7 @@ package board
 
 import (
 	"slices"
+	"sort"
 	"time"
 
 	"plexha/zones"
@@ -34,8 +35,6 @@ func (b *Board) record(e Event) {
 func (b *Board) Events(after uint64) []Event {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	i, _ := slices.BinarySearchFunc(b.events, after+1, func(e Event, seq uint64) int {
-		return int(int64(e.Seq) - int64(seq)) //nolint:gosec // a count of events fits
-	})
+	i := sort.Search(len(b.events), func(i int) bool { return b.events[i].Seq > after })
 	return slices.Clone(b.events[i:])
 }

@@ -68,23 +68,23 @@ func (b *Board) canaryResult(ok bool, now time.Time) {
 		b.heldAt = time.Time{}
 	case ok:
 		b.heldAt = time.Time{}
-		for _, s := range b.subjects {
-			b.release(s, now)
-		}
-		clear(b.held)
+		b.release(now)
 	case !b.isolated:
 		b.beginIsolation(now)
 	}
 }
 
-// release lets the held verdicts on a subject take effect.
-func (b *Board) release(s *subject, now time.Time) {
-	for _, a := range s.all() {
-		if h, ok := b.held[a]; ok {
-			delete(b.held, a)
-			b.move(s, a, h.to, h.why, now)
+// release lets all held verdicts take effect.
+func (b *Board) release(now time.Time) {
+	for _, s := range b.subjects {
+		for _, a := range s.all() {
+			if h, ok := b.held[a]; ok {
+				b.set(s, a, h.to, h.why, now)
+			}
 		}
 	}
+	clear(b.held)
+	b.publish(now)
 }
 
 func (b *Board) beginIsolation(now time.Time) {

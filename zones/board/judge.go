@@ -47,7 +47,7 @@ func (b *Board) Report(v Verdict) zones.State {
 
 func (b *Board) success(s *subject, a *address, v Verdict) {
 	if v.Identity != "" && v.Identity != s.identity {
-		s.identity = v.Identity
+		b.learn(s, v.Identity)
 		b.later(v.At)
 	}
 	delete(b.held, a)
@@ -74,6 +74,7 @@ func (b *Board) failure(s *subject, a *address, to zones.State, why string, v Ve
 		b.move(s, a, zones.Failing, why, v.At)
 		b.hold(a, to, why, v.At)
 	default:
+		delete(b.held, a) // it was held while nothing else was up
 		b.move(s, a, to, why, v.At)
 	}
 }
@@ -84,14 +85,19 @@ func (b *Board) move(s *subject, a *address, to zones.State, why string, now tim
 	if a.state == to && a.why == why {
 		return
 	}
-	down := a.state.IsUp() && !to.IsUp()
-	a.set(to, why, now)
-	b.settle(s, now)
-	if down {
+	if b.set(s, a, to, why, now) {
 		b.publish(now)
 		return
 	}
 	b.later(now)
+}
+
+// set sets an address's state and reports whether that takes it out of service.
+func (b *Board) set(s *subject, a *address, to zones.State, why string, now time.Time) (down bool) {
+	down = a.state.IsUp() && !to.IsUp()
+	a.set(to, why, now)
+	b.settle(s, now)
+	return down
 }
 
 // settle computes the subject's state anew and records its change.
@@ -104,42 +110,48 @@ func (b *Board) settle(s *subject, now time.Time) {
 }
 
 // impostor says why a node that answers with an identity is not the one that it should be, if so.
-//
-// An identity belongs to the node whose `id` it is, else to the one that had it first; of two that have
-// never been seen with another, to the earlier in the file, so that two boards agree.
 func (b *Board) impostor(s *subject, identity string) string {
-	if identity == "" {
+	switch {
+	case identity == "", strings.EqualFold(s.node.ID, identity):
 		return ""
-	}
-	if s.node.ID != "" {
-		if strings.EqualFold(s.node.ID, identity) {
-			return ""
-		}
+	case s.node.ID != "":
 		return fmt.Sprintf("answers as %s, not as the id %s of its line", short(identity), short(s.node.ID))
 	}
-	before := true // those met so far stand after s in the file once s itself is met
-	for _, other := range b.subjects {
-		if other == s {
-			before = false
-			continue
-		}
-		if other.id.Kind != zones.KindNode || !b.owns(other, identity) {
-			continue
-		}
-		if !before && s.identity == "" && other.node.ID == "" {
-			other.identity = ""
-			continue
-		}
+	if other := b.rival(s, identity); other != nil {
 		return fmt.Sprintf("answers as %s, which is %s", short(identity), other.id)
 	}
 	return ""
 }
 
-func (b *Board) owns(s *subject, identity string) bool {
-	if s.node.ID != "" {
-		return strings.EqualFold(s.node.ID, identity)
+// rival returns the node that an identity belongs to rather than to s, or nil.
+//
+// It belongs to the node whose `id` it is, else to the one that had it first, until that one is seen to be
+// another; of two that have never been seen with another, to the earlier in the file, so that two boards
+// agree.
+func (b *Board) rival(s *subject, identity string) *subject {
+	met := false // s itself: those that follow stand after it in the file
+	for _, other := range b.subjects {
+		switch {
+		case other == s:
+			met = true
+		case other.id.Kind != zones.KindNode, !other.owns(identity):
+		case met && s.identity == "" && other.node.ID == "" && !other.moved:
+		default:
+			return other
+		}
 	}
-	return s.identity == identity
+	return nil
+}
+
+// learn gives an identity to s, and takes it from who had it.
+func (b *Board) learn(s *subject, identity string) {
+	for _, other := range b.subjects {
+		if other.identity == identity {
+			other.identity = ""
+		}
+	}
+	s.moved = s.moved || s.identity != ""
+	s.identity = identity
 }
 
 // short returns the first digits of a machineIdentifier, as Plex's own logs show it.

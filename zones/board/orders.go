@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -12,33 +13,34 @@ import (
 )
 
 // OrderLine is one line of an orders file: what the operator said of one subject.
+//
+// Its name is a node's or an uplink's (a name that both have means the node), or one of a proxy's
+// ADDRESS:PORT, or its ADDRESS alone if no other proxy has it. Of several lines that mean one subject, in
+// whatever words, the last that has not ended holds.
 type OrderLine struct {
-	Name  string // of a node or an uplink, or a proxy's ADDRESS:PORT
+	Name  string
 	Order zones.Order
 	Until time.Time // zero: until it is taken back
 	Why   string    // the operator's words, without the #
 }
 
-// String returns the line as it stands in the file.
+// String returns the line as it stands in the file, without the line's end.
 func (o OrderLine) String() string {
 	line := o.Name + " " + o.Order.String()
 	if !o.Until.IsZero() {
-		line += " " + o.Until.UTC().Format(time.RFC3339)
+		line += " " + o.Until.UTC().Format(time.RFC3339Nano)
 	}
 	if o.Why != "" {
-		line += " # " + o.Why
+		line += " # " + strings.ReplaceAll(o.Why, "\n", " ")
 	}
 	return line
 }
 
-// names reports whether the order is on that subject.
-func (o OrderLine) names(id zones.Subject) bool { return o.Name == id.Name }
-
 func (o OrderLine) expired(now time.Time) bool { return !o.Until.IsZero() && !now.Before(o.Until) }
 
 // ParseOrders reads an orders file: one line each, NAME up|drain|down [UNTIL] [# WHY], UNTIL as in RFC 3339
-// with or without seconds. Empty lines and those that start with # count as nothing. Of several lines on one
-// subject the last holds. An error names the line and what is allowed.
+// with or without seconds. Empty lines and those that start with # count as nothing. Of several lines with
+// one name the last is returned alone. An error names the line and what is allowed.
 func ParseOrders(r io.Reader) ([]OrderLine, error) {
 	var out []OrderLine
 	scan := bufio.NewScanner(r)
@@ -56,7 +58,10 @@ func ParseOrders(r io.Reader) ([]OrderLine, error) {
 		out = slices.DeleteFunc(out, func(old OrderLine) bool { return old.Name == o.Name })
 		out = append(out, o)
 	}
-	return out, scan.Err()
+	if err := scan.Err(); err != nil {
+		return nil, fmt.Errorf("reading orders: %w", err)
+	}
+	return out, nil
 }
 
 func parseOrder(words []string) (OrderLine, error) {
@@ -84,29 +89,82 @@ func parseOrder(words []string) (OrderLine, error) {
 	return o, nil
 }
 
+// The years in which an order may end: those that RFC 3339 can write, without the zero Time, which stands
+// for never.
+const firstYear, lastYear = 1970, 9999
+
 func parseUntil(word string) (time.Time, error) {
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04Z07:00"} {
-		if t, err := time.Parse(layout, word); err == nil {
+		t, err := time.Parse(layout, word)
+		if t = t.UTC(); err == nil && t.Year() >= firstYear && t.Year() <= lastYear {
 			return t, nil
 		}
 	}
 	return time.Time{}, fmt.Errorf("reading the end %q: want a time such as 2026-11-22T20:00Z", word)
 }
 
-// SetOrders replaces all orders and returns the names among them that are no subject of the board.
+// SetOrders replaces all orders and returns the names among them that mean no subject of the board, or
+// more than one.
 func (b *Board) SetOrders(orders []OrderLine, now time.Time) (unknown []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	before := b.orders
 	b.orders = slices.Clone(orders)
 	b.expireOrders(now)
-	for _, o := range orders {
-		if !slices.ContainsFunc(b.subjects, func(s *subject) bool { return o.names(s.id) }) {
+	for _, o := range b.orders {
+		if b.named(o.Name) == nil {
 			unknown = append(unknown, o.Name)
 		}
 	}
-	b.publish(now)
-	b.wakeRun()
+	if !slices.Equal(before, b.orders) {
+		b.publish(now)
+		b.wakeRun()
+	}
 	return unknown
+}
+
+// named returns the subject that an order's name means, or nil.
+func (b *Board) named(name string) *subject {
+	for _, kind := range []zones.Kind{zones.KindNode, zones.KindUplink} {
+		if s := b.find(zones.Subject{Kind: kind, Name: name}); s != nil {
+			return s
+		}
+	}
+	return b.proxyAt(name)
+}
+
+// proxyAt returns the proxy at ADDRESS:PORT, or the only one at ADDRESS, or nil.
+func (b *Board) proxyAt(name string) *subject {
+	withPort, _ := netip.ParseAddrPort(name)
+	alone, _ := netip.ParseAddr(strings.Trim(name, "[]"))
+	var found *subject
+	for _, s := range b.subjects {
+		switch {
+		case s.id.Kind != zones.KindProxy:
+		case slices.Contains(s.proxy.Addrs, withPort):
+			return s
+		case slices.ContainsFunc(s.proxy.Addrs, func(a netip.AddrPort) bool { return a.Addr() == alone }):
+			if found != nil {
+				return nil
+			}
+			found = s
+		}
+	}
+	return found
+}
+
+// liveOrders returns the orders that hold at now, by whom they are on.
+func (b *Board) liveOrders(now time.Time) map[*subject]OrderLine {
+	if len(b.orders) == 0 {
+		return nil
+	}
+	live := map[*subject]OrderLine{}
+	for _, o := range b.orders {
+		if s := b.named(o.Name); s != nil && !o.expired(now) {
+			live[s] = o
+		}
+	}
+	return live
 }
 
 // expireOrders drops the orders that have ended and reports whether there were any.

@@ -29,7 +29,7 @@ func (b *Board) due(now time.Time) time.Time {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	next := now.Add(forever)
-	if b.dirty && !now.Before(b.dirtyAt) || b.expireOrders(now) {
+	if ended := b.expireOrders(now); ended || b.dirty && !now.Before(b.dirtyAt) {
 		b.publish(now)
 	}
 	if b.dirty {

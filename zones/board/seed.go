@@ -9,21 +9,19 @@ import (
 )
 
 // Seed takes over what an earlier board's snapshot knows of the subjects that are asked in the same way
-// here, so that a reload forgets nothing. Nodes are taken over only with sameProbe: another probe asks
-// another question. A subject that the old board did not have stays out of answers until its first verdict,
-// if the old one had ended its first round.
+// here, so that a reload forgets nothing, and the nodes that it has found. What is known of nodes is taken
+// over only with sameProbe: another probe asks another question. A subject that the old board did not have
+// stays out of answers until its first verdict, if the old one had ended its first round.
 func (b *Board) Seed(old *zones.Snapshot, sameProbe bool, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.ready = old.Ready
+	b.inherit(old, now)
 	for _, s := range b.subjects {
 		h, identity, ok := counterpart(old, s, sameProbe)
 		if !ok {
 			s.fresh = old.Ready && s.id.Kind != zones.KindUplink
 			continue
-		}
-		if len(s.addrs) == 0 {
-			s.setAddrs(addrsOf(h), now)
 		}
 		s.seed(h, identity, now)
 	}

@@ -3,6 +3,7 @@ package board
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"plexha/zones"
@@ -15,7 +16,8 @@ type subject struct {
 	proxy  zones.Proxy  // of a proxy
 	uplink zones.Uplink // of an uplink
 
-	identity string // of a node: the machineIdentifier it was last seen with
+	identity string // of a node: the machineIdentifier that it last answered with as itself
+	moved    bool   // it had another identity before
 	fresh    bool   // came with a reload, no verdict yet
 	addrs    []*address
 	whole    address // stands in while no address is known
@@ -23,6 +25,20 @@ type subject struct {
 	state zones.State // of all addresses together
 	since time.Time
 	why   string
+}
+
+// newNode returns a node of which nothing is known but the address that it may be given by.
+func newNode(n zones.Node, now time.Time) *subject {
+	s := &subject{id: n.Subject(), node: n}
+	if a, err := netip.ParseAddr(n.Host); err == nil {
+		s.setAddrs([]netip.Addr{a}, now)
+	}
+	return s
+}
+
+// foundBy reports whether s is a node that the `nodes` line of that name has found.
+func (s *subject) foundBy(group string) bool {
+	return s.id.Kind == zones.KindNode && s.node.Group == group
 }
 
 // address is what the board knows of one address of a subject.
@@ -46,7 +62,8 @@ func (a *address) set(to zones.State, why string, now time.Time) {
 	a.state, a.why = to, why
 }
 
-// setAddrs takes over a list of addresses, IPv4 first, and reports whether it differs from the last.
+// setAddrs takes over a list of addresses, IPv4 first, and reports whether it differs from the last. The
+// subject's own state is left to refresh.
 func (s *subject) setAddrs(addrs []netip.Addr, now time.Time) bool {
 	var next []*address
 	for _, a := range sortedAddrs(addrs) {
@@ -65,12 +82,11 @@ func (s *subject) setAddrs(addrs []netip.Addr, now time.Time) bool {
 		return false
 	}
 	s.addrs = next
-	s.refresh(now)
 	return true
 }
 
-// sortedAddrs returns the addresses once each, IPv4 before IPv6, each family in its order: look-ups give
-// them in any order, and answers must not change with it.
+// sortedAddrs returns the addresses once each, IPv4 before IPv6, lower ones first: look-ups give them in
+// any order, and answers must not change with it.
 func sortedAddrs(addrs []netip.Addr) []netip.Addr {
 	out := make([]netip.Addr, 0, len(addrs))
 	for _, a := range addrs {
@@ -103,7 +119,7 @@ func (s *subject) all() []*address {
 }
 
 // rank orders states by how well a subject is that has an address in it.
-var rank = map[zones.State]int{
+var rank = [...]int{
 	zones.Down: 0, zones.Impostor: 1, zones.Starting: 2, zones.Unknown: 3,
 	zones.Recovering: 4, zones.Failing: 5, zones.Up: 6,
 }
@@ -122,23 +138,28 @@ func (s *subject) refresh(now time.Time) {
 	s.state, s.why = best.state, best.why
 }
 
-// sameNode reports whether n is asked in the same way as s, so that what is known of s holds for n.
-func (s *subject) sameNode(n zones.Node) bool {
-	return s.id == n.Subject() && sameNode(s.node, n)
+// owns reports whether an identity is that node's: by its line, or since it answers with it and is not known
+// to be another now.
+func (s *subject) owns(identity string) bool {
+	if s.node.ID != "" {
+		return strings.EqualFold(s.node.ID, identity)
+	}
+	return s.identity == identity && s.state != zones.Impostor
 }
 
+// sameNode reports whether two nodes are asked in the same way, so that what is known of one holds for the
+// other.
 func sameNode(a, b zones.Node) bool {
 	return a.Name == b.Name && a.Host == b.Host && a.Port == b.Port &&
 		a.HTTPS == b.HTTPS && a.Verify == b.Verify && a.ID == b.ID
 }
 
-// health returns what a snapshot shows of the subject.
-func (s *subject) health(orders []OrderLine, now time.Time) zones.Health {
-	h := zones.Health{State: s.state, Since: s.since, Why: s.why, New: s.fresh}
-	for _, o := range orders {
-		if o.names(s.id) && !o.expired(now) {
-			h.Order, h.OrderUntil, h.OrderWhy = o.Order, o.Until, o.Why
-		}
+// health returns what a snapshot shows of the subject under an order.
+func (s *subject) health(o OrderLine) zones.Health {
+	h := zones.Health{
+		State: s.state, Since: s.since, Why: s.why, New: s.fresh,
+		Order: o.Order, OrderUntil: o.Until, OrderWhy: o.Why,
+		Addrs: make([]zones.AddrHealth, 0, len(s.addrs)),
 	}
 	for _, a := range s.addrs {
 		h.Addrs = append(h.Addrs, zones.AddrHealth{Addr: a.addr, State: a.state, Since: a.since, Why: a.why})
@@ -148,14 +169,13 @@ func (s *subject) health(orders []OrderLine, now time.Time) zones.Health {
 
 // seed takes over what a snapshot of an earlier board shows.
 func (s *subject) seed(h zones.Health, identity string, now time.Time) {
-	s.identity = identity
+	s.identity, s.fresh = identity, h.New
+	if len(s.addrs) == 0 {
+		s.setAddrs(addrsOf(h), now)
+	}
 	for _, old := range h.Addrs {
-		a := s.at(old.Addr)
-		if a == nil && len(s.addrs) == 0 {
-			continue
-		}
-		if a != nil {
-			*a = address{addr: old.Addr, state: old.State, since: old.Since, why: old.Why}
+		if a := s.at(old.Addr); a != nil {
+			*a = address{addr: a.addr, state: old.State, since: old.Since, why: old.Why}
 			a.oks, a.fails = counts(old.State)
 		}
 	}
