@@ -1,0 +1,62 @@
+package plugin
+
+import (
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/coredns/coredns/plugin"
+
+	"plexha/corefile"
+	"plexha/plugin/probe"
+	"plexha/plugin/runtime"
+	"plexha/zones/board"
+)
+
+// stills counts the plugins that Still has made: each has serials of its own.
+var stills atomic.Int64
+
+// Still returns the plugin of a block with the board of a test. It starts nothing: what is known is what the
+// test tells the board, and what is served is what the test asks Show for.
+func Still(cfg *corefile.Config, root string, b *board.Board, next plugin.Handler) (*Plex, error) {
+	p, err := newPlex(cfg, root)
+	if err != nil {
+		return nil, err
+	}
+	p.Next, p.board = next, b
+	process := fmt.Sprint("still ", stills.Add(1), " ")
+	for _, origin := range cfg.Cluster.Origins {
+		if p.serials[origin], err = runtime.SerialsOf(process+origin, ""); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// Show serves the board's newest snapshot from now on, as the loop that follows the board does.
+func (p *Plex) Show(now time.Time) error {
+	c, err := compile(p.board.Snapshot(), *p.statics.set.Load(), p.serials, now)
+	if err != nil {
+		return err
+	}
+	p.current.Store(c)
+	if c.snap.Ready {
+		p.askedOnce.Do(func() { close(p.asked) })
+	}
+	return nil
+}
+
+// ReadZoneFiles reads the zone files again.
+func (p *Plex) ReadZoneFiles() error { return p.statics.load() }
+
+// Waiting returns how many questions wait for the first round.
+func (p *Plex) Waiting() int { return len(p.waiting) }
+
+// Quit ends what waits, as Stop does.
+func (p *Plex) Quit() { p.cancel(errStopped) }
+
+// Observe is told of each probe.
+func (p *Plex) Observe(o probe.Observation) { p.observe(o) }
+
+// Announced reports whether a change of the external view waits to be told to the secondaries.
+func (p *Plex) Announced() bool { return len(p.announce) > 0 }
