@@ -101,6 +101,9 @@ func DialServer(ctx context.Context, avoid []netip.AddrPort, address string) (ne
 	return d.dial(ctx, "udp", address)
 }
 
+// SystemNames is the system's resolver without the servers to avoid.
+func SystemNames(avoid []netip.AddrPort) Names { return newResolver(avoid) }
+
 func TCPLink(at netip.AddrPort) func(ctx context.Context, up <-chan struct{}, wakes chan<- Wake) {
 	return tcpLink(place{at: at})
 }
@@ -112,5 +115,5 @@ var (
 	ParseIdentity = parseIdentity
 	Number        = number
 	CertWords     = certWords
-	ErrOurselves  = errOurselves
+	ResolvConf    = resolvConf
 )

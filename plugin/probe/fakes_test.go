@@ -201,6 +201,7 @@ type fakeNames struct {
 	mu    sync.Mutex
 	addrs map[string][]string // of a name; missing: no such host
 	srv   map[string][]*net.SRV
+	ill   map[string]bool // these names, and with "SRV" those records, are not answered for
 	asked map[string]int
 }
 
@@ -211,6 +212,9 @@ func (n *fakeNames) LookupNetIP(_ context.Context, _, name string) ([]netip.Addr
 		n.asked = map[string]int{}
 	}
 	n.asked[name]++
+	if n.ill[name] {
+		return nil, &net.DNSError{Err: "server misbehaving", Name: name, IsTemporary: true}
+	}
 	var addrs []netip.Addr
 	for _, a := range n.addrs[name] {
 		addrs = append(addrs, netip.MustParseAddr(a))
@@ -224,6 +228,9 @@ func (n *fakeNames) LookupNetIP(_ context.Context, _, name string) ([]netip.Addr
 func (n *fakeNames) LookupSRV(_ context.Context, _, _, name string) (string, []*net.SRV, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.ill["SRV"] {
+		return "", nil, &net.DNSError{Err: "server misbehaving", Name: name, IsTemporary: true}
+	}
 	if n.srv[name] == nil {
 		return "", nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
 	}
@@ -234,6 +241,15 @@ func (n *fakeNames) set(name string, addrs ...string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.addrs[name] = addrs
+}
+
+func (n *fakeNames) sicken(what ...string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.ill = map[string]bool{}
+	for _, w := range what {
+		n.ill[w] = true
+	}
 }
 
 func (n *fakeNames) count(name string) int {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -22,6 +23,7 @@ type finder struct {
 	corefile.Finder
 	nudge nudge
 	held  map[int]netip.AddrPort // by the number in the name
+	bySRV bool                   // found last by SRV records
 	said  string                 // the last warning
 }
 
@@ -42,7 +44,7 @@ func (p *Prober) startFinder(ctx context.Context, line corefile.Finder) {
 func (p *Prober) find(ctx context.Context, f *finder) {
 	asking, cancel := withTimeout(ctx, p.lookupTimeout())
 	defer cancel()
-	found, err := findNodes(asking, p.opts.names, f.Finder)
+	found, err := f.look(asking, p.opts.names)
 	if ctx.Err() != nil {
 		return
 	}
@@ -115,21 +117,20 @@ func number(held map[int]netip.AddrPort, found []netip.AddrPort, most int) map[i
 	return next
 }
 
-// findNodes returns where the nodes of a line are, sorted: at its SRV records' targets, else at the addresses
-// of its name.
-func findNodes(ctx context.Context, from names, f corefile.Finder) ([]netip.AddrPort, error) {
-	_, records, _ := from.LookupSRV(ctx, "", "", f.DNS) // no SRV, or no answer: the addresses tell
-	var found []netip.AddrPort
-	for _, srv := range records {
-		port := srv.Port
-		if f.Port != 0 {
-			port = f.Port
-		}
-		if addrs, err := lookup(ctx, from, strings.TrimSuffix(srv.Target, ".")); err == nil {
-			found = append(found, netip.AddrPortFrom(addrs[0], port))
-		}
+// look returns where the nodes are, sorted: at the SRV records' targets, else at the addresses of the name. A
+// DNS that does not answer for SRV (some forward or refuse it) still has its addresses asked, unless there were
+// SRV records before.
+func (f *finder) look(ctx context.Context, from names) ([]netip.AddrPort, error) {
+	_, records, err := from.LookupSRV(ctx, "", "", f.DNS)
+	if err != nil && f.bySRV && !isNotFound(err) {
+		return nil, lookupError(err)
 	}
-	if found == nil {
+	found, err := f.targets(ctx, from, records)
+	if err != nil {
+		return nil, err
+	}
+	f.bySRV = len(found) > 0
+	if !f.bySRV {
 		addrs, err := lookup(ctx, from, f.DNS)
 		if err != nil {
 			return nil, err
@@ -138,6 +139,25 @@ func findNodes(ctx context.Context, from names, f corefile.Finder) ([]netip.Addr
 	}
 	slices.SortFunc(found, netip.AddrPort.Compare)
 	return slices.Compact(found), nil
+}
+
+// targets returns where SRV records lead: to one address of each target that exists.
+func (f *finder) targets(ctx context.Context, from names, records []*net.SRV) ([]netip.AddrPort, error) {
+	var found []netip.AddrPort
+	for _, srv := range records {
+		port := srv.Port
+		if f.Port != 0 {
+			port = f.Port
+		}
+		target := strings.TrimSuffix(srv.Target, ".")
+		switch addrs, err := lookup(ctx, from, target); {
+		case err == nil:
+			found = append(found, netip.AddrPortFrom(addrs[0], port))
+		case !isNotFound(err):
+			return nil, fmt.Errorf("looking up %s: %w", target, err)
+		}
+	}
+	return found, nil
 }
 
 // oneFamily leaves out IPv6 where there is IPv4: nothing tells which two addresses are one node's.

@@ -47,12 +47,23 @@ func lookup(ctx context.Context, from names, name string) ([]netip.Addr, error) 
 	return slices.Compact(addrs), nil
 }
 
-// lookupError leaves out of a resolver's error which name it was about: whoever asked says so.
+// lookupError is a resolver's error without the name it was about: whoever asked says that.
 func lookupError(err error) error {
 	if e, ok := errors.AsType[*net.DNSError](err); ok {
-		return errors.New(e.Err)
+		return &nameError{e}
 	}
 	return err
+}
+
+type nameError struct{ cause *net.DNSError }
+
+func (e *nameError) Error() string { return e.cause.Err }
+func (e *nameError) Unwrap() error { return e.cause }
+
+// isNotFound reports whether err says for certain that a name does not exist or has no such records.
+func isNotFound(err error) bool {
+	e, ok := errors.AsType[*net.DNSError](err)
+	return ok && e.IsNotFound
 }
 
 // errOurselves is why a look-up failed that had no other server than us.

@@ -370,6 +370,55 @@ func TestFinderPrefersSRV(t *testing.T) {
 	})
 }
 
+// A DNS that is ill for a while takes no node away, nor does it make others of them.
+func TestFinderKeepsWhatItFound(t *testing.T) {
+	for name, ill := range map[string][]string{
+		"SRV is not answered":      {"SRV"},
+		"a target is not answered": {"b.plex.lan"},
+		"nothing is answered":      {"SRV", "plex.lan", "a.plex.lan", "b.plex.lan"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			names := byHost(map[string][]string{
+				"plex.lan": {"10.0.0.99"}, "a.plex.lan": {"10.0.0.1"}, "b.plex.lan": {"10.0.0.2"},
+			})
+			names.srv = map[string][]*net.SRV{"plex.lan": {
+				{Target: "a.plex.lan.", Port: 32401}, {Target: "b.plex.lan.", Port: 32402},
+			}}
+			cfg := config()
+			cfg.Finders = []corefile.Finder{{Name: "plex", DNS: "plex.lan"}}
+			run(t, func(*fakeBoard) probe.Options {
+				return probe.Options{Config: cfg}.Asking(always(probe.Good(""))).Linking(noLink).Naming(names)
+			}, func(b *fakeBoard, _ *probe.Prober) {
+				pass(time.Second)
+				names.sicken(ill...)
+				pass(2 * time.Minute)
+				want := []string{
+					"found plex [plex1=10.0.0.1:32401 plex2=10.0.0.2:32402]",
+					"node plex1 at [10.0.0.1]", "node plex2 at [10.0.0.2]",
+				}
+				if diff := cmp.Diff(want, b.setAddrCalls()); diff != "" {
+					t.Errorf("the board was told (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+func TestFinderWithoutSRVAnswers(t *testing.T) {
+	names := byHost(map[string][]string{"tasks.plex": {"10.0.0.1"}})
+	names.sicken("SRV")
+	cfg := config()
+	cfg.Finders = []corefile.Finder{{Name: "plex", DNS: "tasks.plex"}}
+	run(t, func(*fakeBoard) probe.Options {
+		return probe.Options{Config: cfg}.Asking(always(probe.Good(""))).Linking(noLink).Naming(names)
+	}, func(b *fakeBoard, _ *probe.Prober) {
+		pass(time.Millisecond)
+		if got := b.setAddrCalls(); len(got) == 0 || got[0] != "found plex [plex1=10.0.0.1:32400]" {
+			t.Errorf("the board was told %v", got)
+		}
+	})
+}
+
 func TestNumbers(t *testing.T) {
 	at := func(addrs ...string) []netip.AddrPort {
 		var places []netip.AddrPort
@@ -432,6 +481,18 @@ func TestResolverWarning(t *testing.T) {
 				t.Errorf("got %q, want %q", got, tc.want)
 			}
 		})
+	}
+}
+
+// Whatever name servers this machine has: when they are all ours, nobody is asked.
+func TestSystemResolverThatIsOurselves(t *testing.T) {
+	ours := append(probe.ResolvConf("/etc/resolv.conf"), netip.MustParseAddrPort("[::1]:53"))
+	names := probe.SystemNames(ours)
+	if addrs, err := names.LookupNetIP(t.Context(), "ip", "docker1.invalid"); err == nil || err.Error() != ownResolver {
+		t.Errorf("addresses: %v, %v", addrs, err)
+	}
+	if _, srvs, err := names.LookupSRV(t.Context(), "", "", "plex.invalid"); err == nil || err.Error() != ownResolver {
+		t.Errorf("SRV: %v, %v", srvs, err)
 	}
 }
 
