@@ -36,7 +36,7 @@ func TestFailoverWithinBounds(t *testing.T) {
 		bound time.Duration
 		end   func(*standIn)
 	}{
-		{"killed", 250 * time.Millisecond, (*standIn).kill}, // mostly about 3 ms
+		{"killed", time.Second, (*standIn).kill}, // mostly about 3 ms; without the link watch more than 2 s
 		{"answers 500", 2500 * time.Millisecond, func(s *standIn) { s.setMode(standin.Error500) }},
 		{"frozen", 3500 * time.Millisecond, (*standIn).freeze},
 		{"hangs", 3500 * time.Millisecond, func(s *standIn) { s.setMode(standin.Hang) }},
