@@ -1,0 +1,39 @@
+package demo_test
+
+import (
+	"strings"
+	"testing"
+
+	"plexha/cmd/internal/demo"
+)
+
+func TestArguments(t *testing.T) {
+	for _, tc := range []struct {
+		args  string
+		out   string
+		error string
+	}{
+		{args: "-h", out: demo.Usage},
+		{args: "--help", out: demo.Usage},
+		{args: "-scrpt", error: "reading the arguments: flag provided but not defined: -scrpt: see plexctl demo -h"},
+		{args: "now", error: `reading the arguments: unexpected "now": see plexctl demo -h`},
+	} {
+		t.Run(tc.args, func(t *testing.T) {
+			var out, errw strings.Builder
+			err := demo.Run(t.Context(), strings.Fields(tc.args), strings.NewReader(""), &out, &errw)
+			if got := errorText(err); got != tc.error {
+				t.Errorf("error %q\nwant  %q", got, tc.error)
+			}
+			if out.String() != tc.out || errw.String() != "" {
+				t.Errorf("said %q and %q, want %q alone", out.String(), errw.String(), tc.out)
+			}
+		})
+	}
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}

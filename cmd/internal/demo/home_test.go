@@ -1,0 +1,130 @@
+package demo_test
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/miekg/dns"
+
+	"plexha/cmd/internal/demo"
+	"plexha/corefile"
+	"plexha/zones"
+)
+
+var places = demo.Places{
+	DNS:   netip.MustParseAddrPort("127.0.0.1:5300"),
+	Plex1: netip.MustParseAddrPort("127.0.1.1:32400"),
+	Plex2: netip.MustParseAddrPort("127.0.2.1:32401"),
+	Proxy: netip.MustParseAddrPort("127.0.3.1:8080"),
+}
+
+func TestCorefile(t *testing.T) {
+	const dir = "/a folder/plexha-demo-1"
+	text, err := demo.Corefile(places, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	configs, err := corefile.Read("Corefile", strings.NewReader(text))
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	if len(configs) != 1 {
+		t.Fatalf("%d plex blocks, want 1", len(configs))
+	}
+	c := configs[0]
+	type summary struct {
+		Origins, Members, Inactive []string
+		State                      string
+		Loopback                   []netip.Prefix
+	}
+	got := summary{Origins: c.Cluster.Origins, Inactive: c.Inactive, State: c.State.Dir, Loopback: c.Cluster.Prefixes.Internal}
+	for _, n := range c.Cluster.Nodes {
+		got.Members = append(got.Members, string(n.Name)+" "+net.JoinHostPort(n.Host, strconv.Itoa(int(n.Port))))
+	}
+	for _, p := range c.Cluster.Proxies {
+		for _, a := range p.Addrs {
+			got.Members = append(got.Members, "proxy "+a.String())
+		}
+	}
+	want := summary{
+		Origins:  []string{"home.duckdns.org."},
+		Members:  []string{"plex1 127.0.1.1:32400", "plex2 127.0.2.1:32401", "proxy 127.0.3.1:8080"},
+		State:    dir,
+		Loopback: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+	}
+	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
+		t.Errorf("configuration (-want +got):\n%s", diff)
+	}
+	views := c.Cluster.Prefixes.Compile(nil)
+	for client, view := range map[demo.Client]zones.View{demo.Inside: zones.Internal, demo.Outside: zones.External} {
+		if got := views.Of(client.Addr()); got != view {
+			t.Errorf("%s is in the %s view, want %s", client, got, view)
+		}
+	}
+}
+
+func TestMissingLoopbackAddresses(t *testing.T) {
+	onlyOne := func(a netip.Addr) error {
+		if a == demo.Inside.Addr() {
+			return nil
+		}
+		return errors.New("can't assign requested address")
+	}
+	want := "using loopback addresses: can't assign requested address: " +
+		"this system lacks 127.0.1.1, 127.0.2.1, 127.0.3.1, 127.9.9.9; " +
+		"on macOS, for each of them: sudo ifconfig lo0 alias 127.0.1.1"
+	if err := demo.CheckLoopback(onlyOne); err == nil || err.Error() != want {
+		t.Errorf("error %v\nwant  %s", err, want)
+	}
+	if err := demo.CheckLoopback(func(netip.Addr) error { return nil }); err != nil {
+		t.Errorf("with all addresses: %v", err)
+	}
+}
+
+// A port that is taken, for TCP or UDP, is passed over.
+func TestFreePlace(t *testing.T) {
+	loopback := demo.Inside.Addr()
+	tcp, err := new(net.ListenConfig).Listen(t.Context(), "tcp", netip.AddrPortFrom(loopback, 0).String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tcp.Close()
+	udp, err := new(net.ListenConfig).ListenPacket(t.Context(), "udp", netip.AddrPortFrom(loopback, 0).String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer udp.Close()
+	for _, taken := range []net.Addr{tcp.Addr(), udp.LocalAddr()} {
+		port := netip.MustParseAddrPort(taken.String()).Port()
+		got, err := demo.FreePlace(t.Context(), loopback, port)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Addr() != loopback || got.Port() <= port {
+			t.Errorf("%s, want a port above %d", got, port)
+		}
+	}
+}
+
+func TestAnswerOf(t *testing.T) {
+	m := new(dns.Msg)
+	for _, text := range []string{
+		"plex. A 127.0.2.1", "plex. A 127.0.1.1", "plex. AAAA fd00::1", `plex. TXT "b" "a"`,
+	} {
+		rr, err := dns.NewRR(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Answer = append(m.Answer, rr)
+	}
+	want := data("b", "a", "127.0.1.1", "127.0.2.1", "fd00::1")
+	if diff := cmp.Diff(want, demo.AnswerOf(m)); diff != "" {
+		t.Errorf("answer (-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,156 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/miekg/dns"
+)
+
+// The names that are asked.
+const (
+	zoneName   = "home.duckdns.org."
+	mainName   = "plex." + zoneName
+	statusName = "_status." + mainName
+)
+
+// World is what the story is played in.
+type World struct {
+	// Ask asks plexdns one question.
+	Ask func(context.Context, Question) (Answer, error)
+	// Kill ends a node or the proxy without a warning. It returns when the signal is sent.
+	Kill func(Member) error
+	// Revive starts again one that was killed. It returns when that one listens.
+	Revive func(context.Context, Member) error
+	// Alive reports whether it runs.
+	Alive func(Member) bool
+}
+
+// Member is something that answers lead to.
+type Member string
+
+// The members of the demo's home.
+const (
+	Plex1 Member = "plex1"
+	Plex2 Member = "plex2"
+	Proxy Member = "proxy"
+	Wan   Member = "wan" // the uplink
+)
+
+var members = []Member{Plex1, Plex2, Proxy, Wan}
+
+// Addr returns its address. Each has one of its own, so that answers tell them apart.
+func (m Member) Addr() netip.Addr {
+	switch m {
+	case Plex1:
+		return netip.AddrFrom4([4]byte{127, 0, 1, 1})
+	case Plex2:
+		return netip.AddrFrom4([4]byte{127, 0, 2, 1})
+	case Proxy:
+		return netip.AddrFrom4([4]byte{127, 0, 3, 1})
+	default:
+		return netip.AddrFrom4([4]byte{203, 0, 113, 7}) // TEST-NET-3, RFC 5737
+	}
+}
+
+// named adds the member's name to an address.
+func named(data string) string {
+	for _, m := range members {
+		if m.Addr().String() == data {
+			return fmt.Sprintf("%s (%s)", data, m)
+		}
+	}
+	return data
+}
+
+// Client is who asks.
+type Client string
+
+// The clients.
+const (
+	Inside  Client = "inside"
+	Outside Client = "outside"
+)
+
+// Addr returns the address that it asks from.
+func (c Client) Addr() netip.Addr {
+	if c == Outside {
+		return netip.AddrFrom4([4]byte{127, 9, 9, 9})
+	}
+	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+}
+
+// Question is one DNS question.
+type Question struct {
+	From Client
+	Name string // fully qualified
+	Type uint16
+}
+
+// String returns it as the story shows it.
+func (q Question) String() string {
+	return fmt.Sprintf("%-7s  %s %s", q.From, bare(q.Name), dns.TypeToString[q.Type])
+}
+
+// Answer is what came back.
+type Answer struct {
+	Rcode int
+	Data  []string // addresses in order, or texts as they came
+}
+
+// String returns it on one line.
+func (a Answer) String() string {
+	switch {
+	case a.Rcode != dns.RcodeSuccess:
+		return dns.RcodeToString[a.Rcode]
+	case len(a.Data) == 0:
+		return "no data (NODATA, not NXDOMAIN)"
+	}
+	var words []string
+	for _, d := range a.Data {
+		words = append(words, named(d))
+	}
+	return strings.Join(words, ", ")
+}
+
+// only reports whether it is the one address of m and nothing else.
+func (a Answer) only(m Member) bool {
+	return a.Rcode == dns.RcodeSuccess && len(a.Data) == 1 && a.Data[0] == m.Addr().String()
+}
+
+// want is what an answer should be.
+type want struct {
+	words string
+	holds func(Answer) bool
+}
+
+// leadsTo wants the address of one of these, alone.
+func leadsTo(ms ...Member) want {
+	var words []string
+	for _, m := range ms {
+		words = append(words, string(m))
+	}
+	return want{
+		words: strings.Join(words, " or "),
+		holds: func(a Answer) bool { return slices.ContainsFunc(ms, a.only) },
+	}
+}
+
+// tells wants one text for each beginning, in order.
+func tells(beginnings ...string) want {
+	return want{
+		words: strings.Join(beginnings, ", "),
+		holds: func(a Answer) bool { return slices.EqualFunc(a.Data, beginnings, strings.HasPrefix) },
+	}
+}
+
+// noData wants a name that exists and has nothing of that type.
+func noData() want {
+	return want{
+		words: "no data",
+		holds: func(a Answer) bool { return a.Rcode == dns.RcodeSuccess && len(a.Data) == 0 },
+	}
+}
