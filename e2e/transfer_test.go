@@ -210,7 +210,7 @@ func TestSecondaries(t *testing.T) {
 			startProcess(t, "", exec.CommandContext(context.Background(), p.name, p.args(conf)...))
 			published := func(want string) {
 				t.Helper()
-				eventually(t, 15*time.Second, func() error {
+				eventually(t, 30*time.Second, func() error {
 					m, err := dns.Exchange(new(dns.Msg).SetQuestion("plex."+zone, dns.TypeA), own.String())
 					if err == nil && fmt.Sprint(addresses(m)) != "["+want+"]" {
 						err = fmt.Errorf("%s answers %v, want %s", p.name, addresses(m), want)
