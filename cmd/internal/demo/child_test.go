@@ -1,7 +1,6 @@
 package demo_test
 
 import (
-	"context"
 	"io"
 	"net/http"
 	"strings"
@@ -21,7 +20,7 @@ func startChild(t *testing.T, plexdns demo.Program, args ...string) child {
 	t.Helper()
 	in, w := io.Pipe()
 	c := child{w, make(chan int, 1)}
-	go func() { c.code <- demo.Child(context.Background(), args, in, io.Discard, io.Discard, plexdns) }()
+	go func() { c.code <- demo.Child(t.Context(), args, in, io.Discard, io.Discard, plexdns) }()
 	t.Cleanup(func() { w.Close() })
 	return c
 }
@@ -29,18 +28,12 @@ func startChild(t *testing.T, plexdns demo.Program, args ...string) child {
 // get asks until somebody listens.
 func get(t *testing.T, url string) string {
 	t.Helper()
-	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for {
-		resp, err := client.Get(url)
+		body, err := tryGet(url)
 		if err == nil {
-			defer resp.Body.Close()
-			body, err := io.ReadAll(resp.Body)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return string(body)
+			return body
 		}
 		select {
 		case <-tick.C:
@@ -48,6 +41,17 @@ func get(t *testing.T, url string) string {
 			t.Fatal(err)
 		}
 	}
+}
+
+func tryGet(url string) (string, error) {
+	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Get(url)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	return string(body), err
 }
 
 func TestChildIsAStandIn(t *testing.T) {
