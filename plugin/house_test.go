@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -48,7 +49,8 @@ type house struct {
 	t     *testing.T
 	cfg   *corefile.Config
 	board *board.Board
-	dir   string // where relative zone files are
+	dir   string    // where relative zone files are
+	now   time.Time // of what is served next
 
 	published int
 }
@@ -90,7 +92,7 @@ func coldHouse(t *testing.T, dir string, next plugin.Handler, lines ...string) *
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{Plex: p, t: t, cfg: cfg, board: b, dir: dir}
+	h := &house{Plex: p, t: t, cfg: cfg, board: b, dir: dir, now: began}
 	h.show()
 	return h
 }
@@ -134,7 +136,7 @@ func file(t *testing.T, dir, name string, lines ...string) string {
 // show serves what the board says now.
 func (h *house) show() {
 	h.t.Helper()
-	if err := h.Show(began); err != nil {
+	if err := h.Show(h.now); err != nil {
 		h.t.Fatal(err)
 	}
 }
@@ -302,4 +304,9 @@ func addrs(texts ...string) []netip.Addr {
 		out = append(out, netip.MustParseAddr(text))
 	}
 	return out
+}
+
+// withoutID returns a message's text without the number of its question, which differs each time.
+func withoutID(text string) string {
+	return regexp.MustCompile(`id: \d+`).ReplaceAllString(text, "id: *")
 }
