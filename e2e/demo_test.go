@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -80,7 +81,7 @@ func (v *visitor) ends(code int) {
 		v.tb.Errorf("exit code %d, want %d", got, code)
 	}
 	if left := processesOf(v.tb, v.exe); len(left) > 0 {
-		v.tb.Errorf("processes left behind: %q", left)
+		v.tb.Errorf("processes left behind: %v", left)
 	}
 	files, err := os.ReadDir(v.dir)
 	if err != nil {
@@ -102,20 +103,25 @@ func procfs() string {
 	return ""
 }
 
-// processesOf returns the command lines of the processes that run the program.
-func processesOf(tb testing.TB, exe string) []string {
+// processesOf returns the command lines of the processes that run the program, by process id.
+func processesOf(tb testing.TB, exe string) map[int]string {
 	tb.Helper()
 	links, err := filepath.Glob("/proc/[0-9]*/exe")
 	if err != nil {
 		tb.Fatal(err)
 	}
-	var found []string
+	found := map[int]string{}
 	for _, link := range links {
 		if target, err := os.Readlink(link); err != nil || target != exe {
 			continue
 		}
-		line, _ := os.ReadFile(filepath.Join(filepath.Dir(link), "cmdline"))
-		found = append(found, strings.ReplaceAll(string(line), "\x00", " "))
+		dir := filepath.Dir(link)
+		pid, err := strconv.Atoi(filepath.Base(dir))
+		if err != nil {
+			tb.Fatal(err)
+		}
+		line, _ := os.ReadFile(filepath.Join(dir, "cmdline")) // empty: it has just ended
+		found[pid] = strings.ReplaceAll(string(line), "\x00", " ")
 	}
 	return found
 }
@@ -252,8 +258,31 @@ func TestDemoKilled(t *testing.T) {
 	v.kill()
 	eventually(t, demoTime, func() error {
 		if left := processesOf(t, v.exe); len(left) > 0 {
-			return fmt.Errorf("processes left behind: %q", left)
+			return fmt.Errorf("processes left behind: %v", left)
 		}
 		return nil
 	})
+}
+
+// TestDemoShowsTheLog: a story that does not hold ends with exit code 1 and what plexdns had to say.
+func TestDemoShowsTheLog(t *testing.T) {
+	gate.Need(t, procfs)
+	v := startDemo(t, "-script")
+	v.says("2. The proxy is killed", 1)
+	for pid, line := range processesOf(t, v.exe) {
+		if strings.Contains(line, " child plexdns ") {
+			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	v.ends(1)
+	for _, words := range []string{
+		"\nthe log of plexdns:\n   home.duckdns.org.:",
+		": running plexdns: it has ended: signal: killed\n",
+	} {
+		if v.output.count(words) != 1 {
+			t.Errorf("said %q %d times, want once", words, v.output.count(words))
+		}
+	}
 }

@@ -28,7 +28,11 @@ func Play(ctx context.Context, w World, out io.Writer) error {
 	}
 	for i, step := range steps {
 		p.step = i + 1
-		if err := errors.Join(step(ctx), p.page.err); err != nil {
+		err := step(ctx)
+		if err == nil {
+			err = p.page.err
+		}
+		if err != nil {
 			return fmt.Errorf("playing step %d: %w", p.step, err)
 		}
 	}
