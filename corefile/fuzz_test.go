@@ -39,7 +39,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		if strings.Contains(text, "import") {
-			t.Skip("it would read files")
+			return // it would read files
 		}
 		configs, err := corefile.Read("Corefile", strings.NewReader(text))
 		check(t, configs, err)

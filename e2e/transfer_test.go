@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"net/netip"
@@ -207,7 +206,7 @@ func TestSecondaries(t *testing.T) {
 			if err := os.WriteFile(conf, []byte(p.conf(dir, own, h.dns.addr)), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			startProcess(t, "", exec.CommandContext(context.Background(), p.name, p.args(conf)...))
+			startProcess(t, "", exec.CommandContext(t.Context(), p.name, p.args(conf)...))
 			published := func(want string) {
 				t.Helper()
 				eventually(t, 30*time.Second, func() error {
