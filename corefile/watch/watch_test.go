@@ -1,0 +1,220 @@
+package watch_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"plexha/corefile/watch"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience is how long a test waits for what must come. What must not come is waited for as long as it takes
+// something else, which comes later, to come.
+const patience = 10 * time.Second
+
+// watched calls back on changes of files, and ends with its test.
+type watched struct {
+	t     *testing.T
+	calls chan struct{}
+	ended chan error
+}
+
+// start watches files and returns after the first call, which says that the watch has begun.
+func start(t *testing.T, files ...string) *watched {
+	t.Helper()
+	w := &watched{t: t, calls: make(chan struct{}, 100), ended: make(chan error, 1)}
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { w.ended <- watch.Files(ctx, files, func() { w.calls <- struct{}{} }) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-w.ended; err != nil {
+			t.Errorf("the watch ended with: %v", err)
+		}
+	})
+	w.called()
+	return w
+}
+
+func (w *watched) called() {
+	w.t.Helper()
+	select {
+	case <-w.calls:
+	case err := <-w.ended:
+		w.ended <- nil
+		w.t.Fatalf("the watch has ended: %v", err)
+	case <-time.After(patience):
+		w.t.Fatal("the change was not seen")
+	}
+}
+
+func write(t *testing.T, file, content string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestChangesAreSeen(t *testing.T) {
+	tests := []struct {
+		what   string
+		exists bool
+		change func(t *testing.T, file string)
+	}{
+		{"written in place", true, func(t *testing.T, file string) { write(t, file, "new") }},
+		{"created", false, func(t *testing.T, file string) { write(t, file, "new") }},
+		{"removed", true, func(t *testing.T, file string) { must(t, os.Remove(file)) }},
+		{"replaced by a rename, as editors do", true, func(t *testing.T, file string) {
+			write(t, file+"~", "new")
+			must(t, os.Rename(file+"~", file))
+		}},
+		{"renamed away", true, func(t *testing.T, file string) { must(t, os.Rename(file, file+".old")) }},
+		{"removed and created", true, func(t *testing.T, file string) {
+			must(t, os.Remove(file))
+			write(t, file, "new")
+		}},
+		{"replaced by a symbolic link", true, func(t *testing.T, file string) {
+			write(t, file+".target", "new")
+			must(t, os.Symlink(file+".target", file+".link"))
+			must(t, os.Rename(file+".link", file))
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.what, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "zone")
+			if tt.exists {
+				write(t, file, "old")
+			}
+			w := start(t, file)
+			tt.change(t, file)
+			w.called()
+		})
+	}
+}
+
+// TestConfigMap does what Kubernetes does: the files are links through a link that is swapped.
+func TestConfigMap(t *testing.T) {
+	dir := t.TempDir()
+	for _, version := range []string{"..v1", "..v2"} {
+		must(t, os.Mkdir(filepath.Join(dir, version), 0o700))
+		write(t, filepath.Join(dir, version, "zone"), version)
+	}
+	must(t, os.Symlink("..v1", filepath.Join(dir, "..data")))
+	file := filepath.Join(dir, "zone")
+	must(t, os.Symlink(filepath.Join("..data", "zone"), file))
+	w := start(t, file)
+	must(t, os.Symlink("..v2", filepath.Join(dir, "..data_tmp")))
+	must(t, os.Rename(filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data")))
+	w.called()
+	if content, err := os.ReadFile(file); err != nil || string(content) != "..v2" {
+		t.Errorf("the file holds %q, %v", content, err)
+	}
+}
+
+func TestSecondChangeIsSeenToo(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "zone")
+	w := start(t, file)
+	for range 3 {
+		write(t, file+"~", "new")
+		must(t, os.Rename(file+"~", file))
+		w.called()
+	}
+}
+
+func TestFilesOfSeveralFolders(t *testing.T) {
+	one, two := filepath.Join(t.TempDir(), "zone"), filepath.Join(t.TempDir(), "orders")
+	w := start(t, one, two)
+	write(t, one, "new")
+	w.called()
+	write(t, two, "new")
+	w.called()
+}
+
+func TestChangesThatComeTogetherGiveFewCalls(t *testing.T) {
+	dir := t.TempDir()
+	one, two := filepath.Join(dir, "one"), filepath.Join(dir, "two")
+	w := start(t, one, two)
+	const times = 50
+	for range times {
+		write(t, one, "new")
+		write(t, two, "new")
+	}
+	w.called()
+	if got := 1 + len(w.calls); got > times/2 { // one, unless this machine takes a break
+		t.Errorf("%d calls for %d changes", got, 2*times)
+	}
+}
+
+func TestOtherFilesDoNotCount(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "zone")
+	write(t, file, "old")
+	w := start(t, file)
+	write(t, filepath.Join(dir, "zone~"), "new")
+	write(t, filepath.Join(dir, ".zone.swp"), "new")
+	must(t, os.Chmod(file, 0o644)) //nolint:gosec // to see that it is of no interest
+	// A second watch of the same folder that is told of a later change shows that those are through.
+	later := filepath.Join(dir, "later")
+	last := start(t, later)
+	write(t, later, "new")
+	last.called()
+	if len(w.calls) > 0 {
+		t.Error("a change of another file, or of permissions, was told")
+	}
+}
+
+func TestRelativeNames(t *testing.T) {
+	t.Chdir(t.TempDir())
+	w := start(t, "zone", "./orders")
+	write(t, "zone", "new")
+	w.called()
+	write(t, "orders", "new")
+	w.called()
+}
+
+func TestFolderThatIsMissing(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "none")
+	err := watch.Files(t.Context(), []string{filepath.Join(dir, "zone")}, func() { t.Error("called") })
+	if err == nil || !strings.HasPrefix(err.Error(), "watching "+dir+": ") {
+		t.Errorf("got %v, want an error that names the folder", err)
+	}
+}
+
+func TestFolderThatGoesAway(t *testing.T) {
+	for what, leave := range map[string]func(dir string) error{
+		"removed": os.RemoveAll,
+		"renamed": func(dir string) error { return os.Rename(dir, dir+".old") },
+	} {
+		t.Run(what, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "folder")
+			must(t, os.Mkdir(dir, 0o700))
+			begun, ended := make(chan struct{}, 10), make(chan error, 1)
+			go func() {
+				ended <- watch.Files(t.Context(), []string{filepath.Join(dir, "zone")}, func() { begun <- struct{}{} })
+			}()
+			<-begun
+			must(t, leave(dir))
+			select {
+			case err := <-ended:
+				if err == nil || !strings.Contains(err.Error(), "the folder has gone") {
+					t.Errorf("got %v", err)
+				}
+			case <-time.After(patience):
+				t.Fatal("nobody noticed")
+			}
+		})
+	}
+}
