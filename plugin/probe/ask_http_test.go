@@ -2,6 +2,7 @@ package probe_test
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -334,6 +336,7 @@ func TestHTTPSProbeOfAPlainServer(t *testing.T) {
 }
 
 func TestHTTPProbe(t *testing.T) {
+	var rounds atomic.Int32
 	at := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.String() {
 		case "/ok", "/ok?deep=1":
@@ -341,6 +344,7 @@ func TestHTTPProbe(t *testing.T) {
 		case "/moved":
 			http.Redirect(w, r, "/ok", http.StatusMovedPermanently)
 		case "/round":
+			rounds.Add(1)
 			http.Redirect(w, r, "/round", http.StatusFound)
 		case "/big":
 			w.Write(make([]byte, 1<<20))
@@ -384,6 +388,9 @@ func TestHTTPProbe(t *testing.T) {
 			}
 		})
 	}
+	if n := rounds.Load(); n != 4 {
+		t.Errorf("%d requests to a place that redirects to itself, want one and 3 more", n)
+	}
 }
 
 func TestTCPProbe(t *testing.T) {
@@ -420,8 +427,9 @@ func TestConnections(t *testing.T) {
 		t.Errorf("%d connections for 5 steady probes, want 1", n)
 	}
 	a.Ask(t.Context(), true)
-	if n := made.Load(); n != 2 {
-		t.Errorf("%d connections after a confirming probe, want 2", n)
+	a.Ask(t.Context(), true)
+	if n := made.Load(); n != 3 {
+		t.Errorf("%d connections after two confirming probes, want 3", n)
 	}
 }
 
@@ -502,6 +510,49 @@ func TestProxyProbeWithTLSOff(t *testing.T) {
 	if got := findingOf(t, cfg, a); got != (finding{}) {
 		t.Errorf("with tls off: %+v", got)
 	}
+}
+
+// Clients name the port only where it is not their scheme's own.
+func TestHostOfAProxyProbe(t *testing.T) {
+	for at, want := range map[string]string{
+		"192.168.1.2:443":  "plex.home.duckdns.org",
+		"192.168.1.2:8443": "plex.home.duckdns.org:8443",
+	} {
+		a := probe.ProxyAsker(probe.Options{Config: config()}, netip.MustParseAddrPort(at))
+		if got := probe.HostHeader(a); got != want {
+			t.Errorf("proxy at %s: Host %q, want %q", at, got, want)
+		}
+	}
+}
+
+func TestCertificateIsWarnedOfOnceAChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var said collected[string]
+		look, stale := probe.CertWatch("plex.home.duckdns.org", said.add)
+		see := func(name string) {
+			state := tls.ConnectionState{PeerCertificates: []*x509.Certificate{{
+				DNSNames: []string{name}, NotAfter: time.Now().AddDate(1, 0, 0),
+			}}}
+			if err := look(state); err != nil {
+				t.Errorf("a certificate for %s fails the probe: %v", name, err)
+			}
+		}
+		for _, name := range []string{"x", "x", "y", "plex.home.duckdns.org", "x"} {
+			see(name)
+		}
+		words := func(name string) string {
+			return `proxy invalid AddrPort: its certificate is for "` + name + `", not for "plex.home.duckdns.org"`
+		}
+		if diff := cmp.Diff([]string{words("x"), words("y"), words("x")}, said.all()); diff != "" {
+			t.Errorf("warnings (-want +got):\n%s", diff)
+		}
+		if stale(time.Now().Add(59 * time.Minute)) {
+			t.Error("stale within the hour")
+		}
+		if hour := time.Now().Add(time.Hour); !stale(hour) || stale(hour) {
+			t.Error("not stale once after an hour")
+		}
+	})
 }
 
 func TestCertificateWords(t *testing.T) {

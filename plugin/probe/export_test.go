@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"net"
 	"net/netip"
@@ -89,6 +90,15 @@ func ProxyAsker(o Options, at netip.AddrPort) Asker {
 	return Asker{p.proxyAsker(place{zones.Proxy{Addrs: []netip.AddrPort{at}}.Subject(), at})}
 }
 
+// HostHeader is how a proxy is called when it is asked.
+func HostHeader(a Asker) string { return a.asker.(*httpAsker).request.Host }
+
+// CertWatch is what looks at a proxy's certificate: look at each handshake, stale before each question.
+func CertWatch(name string, warn func(string)) (look func(tls.ConnectionState) error, stale func(time.Time) bool) {
+	c := &certWatch{place: place{subject: zones.Subject{Kind: zones.KindProxy}}, name: name, warn: warn}
+	return c.look, c.stale
+}
+
 func EndpointAsker(hostPort string, n Names) Asker {
 	return Asker{newEndpoint(hostPort, n, time.Second)}
 }
@@ -106,6 +116,14 @@ func SystemNames(avoid []netip.AddrPort) Names { return newResolver(avoid) }
 
 func TCPLink(at netip.AddrPort) func(ctx context.Context, up <-chan struct{}, wakes chan<- Wake) {
 	return tcpLink(place{at: at})
+}
+
+// Relink is a link watch whose links last as long as once does.
+func Relink(once func(context.Context)) func(ctx context.Context, up <-chan struct{}, wakes chan<- Wake) {
+	return relink(func(ctx context.Context) (wake, bool) {
+		once(ctx)
+		return wake{closed: true}, true
+	})
 }
 
 // EndOfLink holds a link until it ends, and returns what its loop is told.

@@ -35,27 +35,33 @@ type link func(ctx context.Context, up <-chan struct{}, wakes chan<- wake)
 
 // tcpLink watches a place by an idle TCP connection.
 func tcpLink(at place) link {
-	dial := func(ctx context.Context) (*net.TCPConn, error) {
-		d := net.Dialer{Timeout: linkBackoffMost, KeepAliveConfig: net.KeepAliveConfig{
-			Enable: true, Idle: linkIdle, Interval: linkEvery, Count: linkTries,
-		}, Control: limitSilence}
+	d := net.Dialer{Timeout: linkBackoffMost, KeepAliveConfig: net.KeepAliveConfig{
+		Enable: true, Idle: linkIdle, Interval: linkEvery, Count: linkTries,
+	}, Control: limitSilence}
+	return relink(func(ctx context.Context) (wake, bool) {
 		conn, err := d.DialContext(ctx, "tcp", at.at.String())
-		if err != nil {
-			return nil, err
+		switch {
+		case err == nil:
+			return wakeOf(hold(ctx, conn.(*net.TCPConn))), true //nolint:forcetypeassert // "tcp" gives nothing else
+		case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ECONNRESET):
+			// It answered a moment ago. Whether it is gone, a probe must tell.
+			return wake{closed: true}, true
+		default:
+			return wake{}, false
 		}
-		return conn.(*net.TCPConn), nil //nolint:forcetypeassert // "tcp" gives nothing else
-	}
+	})
+}
+
+// relink has one link after another, each by a call of once that lasts as long as it does and returns what to
+// tell of its end, if anything. Between two there are linkBackoff at least, linkBackoffMost at most, and a
+// good probe.
+func relink(once func(context.Context) (w wake, tell bool)) link {
 	return func(ctx context.Context, up <-chan struct{}, wakes chan<- wake) {
 		backoff := linkBackoff
 		for waitUp(ctx, up) {
 			began := time.Now()
-			conn, err := dial(ctx)
-			switch {
-			case err == nil:
-				tell(ctx, wakes, wakeOf(hold(ctx, conn)))
-			case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ECONNRESET):
-				// It answered a moment ago. Whether it is gone, a probe must tell.
-				tell(ctx, wakes, wake{closed: true})
+			if w, ok := once(ctx); ok {
+				tell(ctx, wakes, w)
 			}
 			if time.Since(began) >= linkBackoffMost {
 				backoff = linkBackoff

@@ -176,7 +176,7 @@ func TestScheduleInDoubt(t *testing.T) {
 }
 
 // slowOnce answers the second probe only after took; what is asked beside it hangs.
-func slowOnce(took time.Duration, called *collected[bool]) ask {
+func slowOnce(took time.Duration, called *collected[bool], calledOff *atomic.Int32) ask {
 	var n atomic.Int32
 	return func(ctx context.Context, _ zones.Subject, _ netip.AddrPort, fresh bool) probe.Answer {
 		called.add(fresh)
@@ -188,6 +188,12 @@ func slowOnce(took time.Duration, called *collected[bool]) ask {
 			case <-ctx.Done():
 			}
 		case 3:
+			began := time.Now()
+			defer func() {
+				if time.Since(began) < timeout {
+					calledOff.Add(1)
+				}
+			}()
 			return probe.Unanswered(ctx)
 		}
 		return probe.Good("")
@@ -196,12 +202,13 @@ func slowOnce(took time.Duration, called *collected[bool]) ask {
 
 func TestLateAnswerClearsAndCallsOffTheOther(t *testing.T) {
 	var fresh collected[bool]
+	var off atomic.Int32
 	var seen collected[probe.Observation]
 	run(t, func(*fakeBoard) probe.Options {
 		return probe.Options{
 			Config:  config(plex1),
 			Observe: seen.add,
-		}.Asking(slowOnce(400*time.Millisecond, &fresh)).Linking(noLink).Jittering(atOnce)
+		}.Asking(slowOnce(400*time.Millisecond, &fresh, &off)).Linking(noLink).Jittering(atOnce)
 	}, func(b *fakeBoard, _ *probe.Prober) {
 		pass(4900 * time.Millisecond)
 		want := []string{"0s ok", "2.25s late: no answer for 250ms", "2.4s ok", "4.25s ok"}
@@ -210,6 +217,9 @@ func TestLateAnswerClearsAndCallsOffTheOther(t *testing.T) {
 		}
 		if want := []bool{false, false, true, false}; !slices.Equal(fresh.all(), want) {
 			t.Errorf("asked on fresh connections: %v, want %v", fresh.all(), want)
+		}
+		if off.Load() != 1 {
+			t.Error("the confirming probe was left to its timeout")
 		}
 		if got := seen.all(); len(got) != 3 {
 			t.Errorf("got %d observations, want 3: the one called off is none: %v", len(got), got)
@@ -302,6 +312,55 @@ func TestLinkWatch(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What is known to be down has no more to lose: the end of its link is no news.
+func TestLinkOfAPlaceThatIsDown(t *testing.T) {
+	bad := func(context.Context) probe.Answer { return probe.Refused() }
+	for name, w := range map[string]probe.Wake{"closed": probe.Closed(), "reset": probe.Reset()} {
+		t.Run(name, func(t *testing.T) {
+			run(t, func(*fakeBoard) probe.Options {
+				return probe.Options{Config: config(plex1)}.Jittering(atOnce).
+					Asking(until(time.Second, bad)).Linking(endsAt(3*time.Second, w))
+			}, func(b *fakeBoard, _ *probe.Prober) {
+				pass(4 * time.Second)
+				want := []string{"0s ok", "2s failed: connection refused", "2.25s failed: connection refused"}
+				if diff := cmp.Diff(want, b.after(0)); diff != "" {
+					t.Errorf("verdicts (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+// Two probes are on their way when the link ends: the schedule's, which makes the place down, and the one
+// that was woken. Refused then is a failure like any other.
+func TestGoneOnlyFromUp(t *testing.T) {
+	var n atomic.Int32
+	ask := func(context.Context, zones.Subject, netip.AddrPort, bool) probe.Answer {
+		switch n.Add(1) {
+		case 1:
+			return probe.Good("")
+		case 2:
+			pass(50 * time.Millisecond)
+		default:
+			pass(100 * time.Millisecond)
+		}
+		return probe.Refused()
+	}
+	run(t, func(*fakeBoard) probe.Options {
+		return probe.Options{Config: config(plex1)}.Jittering(atOnce).Asking(ask).
+			Linking(endsAt(2010*time.Millisecond, probe.Reset()))
+	}, func(b *fakeBoard, _ *probe.Prober) {
+		pass(2200 * time.Millisecond)
+		want := []string{
+			"0s ok", "2.01s failed: connection reset by peer", "2.05s failed: connection refused",
+			"2.11s failed: connection refused",
+		}
+		if diff := cmp.Diff(want, b.after(0)); diff != "" {
+			t.Errorf("verdicts (-want +got):\n%s", diff)
+		}
+	})
 }
 
 // The server answered a probe, then died: the answer that was on its way must not call the woken probe off.

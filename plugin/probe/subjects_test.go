@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -270,9 +271,7 @@ func TestUplinks(t *testing.T) {
 func TestEndpoint(t *testing.T) {
 	open, shut := serveRaw(t, drain), closedPort(t)
 	names := byHost(map[string][]string{"two.example": {"127.0.0.2", "127.0.0.1"}})
-	port := func(host string, at netip.AddrPort) string {
-		return net.JoinHostPort(host, netip.AddrPortFrom(at.Addr(), at.Port()).String()[len("127.0.0.1:"):])
-	}
+	port := func(host string, at netip.AddrPort) string { return strings.Replace(at.String(), "127.0.0.1", host, 1) }
 	for _, tc := range []struct{ name, at, want string }{
 		{"an address that answers", open.String(), ""},
 		{"an address that refuses", shut.String(), "connection refused"},
@@ -288,6 +287,24 @@ func TestEndpoint(t *testing.T) {
 				t.Errorf("got %q, want %q", got, tc.want)
 			}
 		})
+	}
+}
+
+func TestEndpointIsLookedUpAgainAfterAFailure(t *testing.T) {
+	open := serveRaw(t, drain)
+	names := byHost(map[string][]string{"probe.example": {"127.0.0.2"}}) // where nothing listens at that port
+	a := probe.EndpointAsker(strings.Replace(open.String(), "127.0.0.1", "probe.example", 1), names)
+	if got := a.Ask(t.Context(), false).Why(); got != "connection refused" {
+		t.Errorf("the old address: %q", got)
+	}
+	names.set("probe.example", "127.0.0.1")
+	for range 3 {
+		if got := a.Ask(t.Context(), false).Why(); got != "" {
+			t.Errorf("the new address: %q", got)
+		}
+	}
+	if n := names.count("probe.example"); n != 2 {
+		t.Errorf("%d look-ups, want 2: one at first, one after the failure", n)
 	}
 }
 
