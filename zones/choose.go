@@ -152,7 +152,7 @@ func (o outlook) inDoubt(v Variant) bool {
 // client stays where it is while its node stays and no node joins.
 func (c choice) differs(other choice, v Variant) bool {
 	told := c.told(v)
-	if c.mode != Spread || other.mode != Spread {
+	if c.mode != Spread {
 		return !slices.EqualFunc(told, other.told(v), func(x, y member) bool { return x.name == y.name })
 	}
 	return !other.hasAll(told) || !c.hasAll(other.members)

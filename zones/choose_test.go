@@ -145,6 +145,27 @@ func TestBackupIsUsedOnlyWhenNoOtherIsUp(t *testing.T) {
 			want:  "spare",
 		},
 		{
+			name: "all being drained: the others",
+			world: world().ordered("plex1", zones.OrderDrain).ordered("plex2", zones.OrderDrain).
+				ordered("spare", zones.OrderDrain),
+			want: "plex1 plex2",
+		},
+		{
+			name:  "nothing known of any: the others",
+			world: world().with("plex1", zones.Unknown).with("plex2", zones.Unknown).with("spare", zones.Unknown),
+			want:  "plex1 plex2",
+		},
+		{
+			name:  "as the last resort before others that are new",
+			world: world().unasked("plex1").unasked("plex2").with("spare", zones.Down),
+			want:  "spare",
+		},
+		{
+			name:  "as the last resort, all new: the others",
+			world: world().unasked("plex1").unasked("plex2").unasked("spare"),
+			want:  "plex1 plex2",
+		},
+		{
 			name:  "before others of which nothing is known",
 			world: world().with("plex1", zones.Unknown).with("plex2", zones.Unknown),
 			want:  "spare",

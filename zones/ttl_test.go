@@ -94,6 +94,15 @@ func TestTTLOutside(t *testing.T) {
 	}
 }
 
+// A name server's given address is in no doubt, whatever the members do.
+func TestTTLOfNameServers(t *testing.T) {
+	ns1 := zones.NameServer{Name: "ns1", Addrs: parseAddrs("198.51.100.5")}
+	w := cluster(nodes("plex1"), nameServers(ns1)).with("plex1", zones.Failing)
+	if got := w.ttl(zones.Internal, "ns1"); got != 10 {
+		t.Errorf("TTL = %d, want 10", got)
+	}
+}
+
 func TestTTLInWholeSeconds(t *testing.T) {
 	for _, tc := range []struct {
 		name     string

@@ -187,10 +187,13 @@ func TestEvents(t *testing.T) {
 
 func TestTheLast500EventsAreKept(t *testing.T) {
 	play(t, house(nodes(1)), func(s *scene) {
-		for range 300 {
+		s.ok("plex1")
+		for range 600 {
+			s.report(board.Late, "plex1")
 			s.ok("plex1")
-			s.report(board.Gone, "plex1")
-			s.ok("plex1")
+			if got := len(s.Events(0)); got > 500 {
+				s.Fatalf("%d events, want at most 500", got)
+			}
 		}
 		events := s.Events(0)
 		if len(events) != 500 {
@@ -284,6 +287,23 @@ func TestAnAddressThatLeavesIsPublishedAtOnce(t *testing.T) {
 		events := s.Events(0)
 		if last := events[len(events)-1]; last.From != zones.Up || last.To != zones.Unknown {
 			s.Errorf("the last event is %s to %s, want up to unknown", last.From, last.To)
+		}
+	})
+}
+
+func TestAnAddressThatComesWaitsForOthers(t *testing.T) {
+	play(t, house(node("plex1", "docker1")), func(s *scene) {
+		plex1 := zones.Subject{Name: "plex1"}
+		s.SetAddrs(plex1, parseAddrs("10.0.0.1"), time.Now())
+		s.published()
+		s.ok("plex1")
+		seq := s.published().Seq
+		s.SetAddrs(plex1, parseAddrs("10.0.0.1", "10.0.0.2"), time.Now())
+		if got := s.Snapshot().Seq; got != seq {
+			s.Errorf("snapshot %d at once, want %d still", got, seq)
+		}
+		if got := s.published().Seq; got != seq+1 {
+			s.Errorf("snapshot %d, want %d", got, seq+1)
 		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"plexha/zones"
+	"plexha/zones/board"
 )
 
 // found makes nodes of lines such as "plex1 10.1.0.1".
@@ -31,6 +32,7 @@ func (s *scene) names() string {
 
 func TestFoundNodes(t *testing.T) {
 	cfg := house(node("plex1", "10.0.0.1"), proxy("192.168.1.1:443"), uplink("wan", "", "203.0.113.1"), groups("b", "a"))
+	none := house(groups("b", "a"))
 	type step struct {
 		group string
 		nodes []string
@@ -38,30 +40,34 @@ func TestFoundNodes(t *testing.T) {
 	}
 	for _, tc := range []struct {
 		name  string
+		cfg   board.Config
 		steps []step
 	}{
-		{"after those of the file", []step{{"a", []string{"a1 10.1.0.1", "a2 10.1.0.2"}, "plex1 a1 a2"}}},
-		{"in the order of the lines", []step{
+		{"after those of the file", cfg, []step{{"a", []string{"a1 10.1.0.1", "a2 10.1.0.2"}, "plex1 a1 a2"}}},
+		{"in the order of the lines", cfg, []step{
 			{"a", []string{"a1 10.1.0.1"}, "plex1 a1"},
 			{"b", []string{"b1 10.2.0.1", "b2 10.2.0.2"}, "plex1 b1 b2 a1"},
 			{"a", []string{"a2 10.1.0.2", "a1 10.1.0.1"}, "plex1 b1 b2 a2 a1"},
 			{"b", []string{"b2 10.2.0.2"}, "plex1 b2 a2 a1"},
 		}},
-		{"none any more", []step{
+		{"without any of the file", none, []step{
+			{"a", []string{"a1 10.1.0.1"}, "a1"},
+			{"b", []string{"b1 10.2.0.1"}, "b1 a1"},
+		}},
+		{"none any more", cfg, []step{
 			{"a", []string{"a1 10.1.0.1"}, "plex1 a1"},
 			{"a", nil, "plex1"},
 			{"a", nil, "plex1"},
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			play(t, cfg, func(s *scene) {
+			play(t, tc.cfg, func(s *scene) {
 				for _, step := range tc.steps {
 					s.SetFound(step.group, found(step.nodes...), time.Now())
 					if got := s.names(); got != step.want {
 						s.Errorf("nodes %s, want %s", got, step.want)
 					}
 				}
-				s.is("192.168.1.1:443 unknown", "wan up")
 			})
 		})
 	}
@@ -121,19 +127,30 @@ func TestAHeldNodeIsFoundNoMore(t *testing.T) {
 	})
 }
 
+func TestAHoldOutlivesWhatOthersFind(t *testing.T) {
+	play(t, house(nodes(1), groups("more"), canary), func(s *scene) {
+		s.ok("plex1")
+		s.down("plex1")
+		s.SetFound("more", found("more1 10.1.0.1"), time.Now())
+		s.is("plex1 failing")
+		s.CanaryResult(true, time.Now())
+		s.is("plex1 down")
+	})
+}
+
 func TestReloadKeepsFoundNodes(t *testing.T) {
 	cfg := house(node("plex1", "10.0.0.1"), groups("a", "b"))
 	play(t, cfg, func(old *scene) {
-		old.SetFound("a", found("a1 10.1.0.1"), time.Now())
+		old.SetFound("a", found("a1 10.1.0.1", "a2 10.1.0.2"), time.Now())
 		old.SetFound("b", found("b1 10.2.0.1"), time.Now())
-		old.ok("plex1", "a1", "b1")
+		old.ok("plex1", "a1", "a2", "b1")
 		old.FirstRoundDone(time.Now())
 		for name, tc := range map[string]struct {
 			groups []string
 			want   string
 		}{
-			"both lines stand still": {[]string{"a", "b"}, "plex1 a1 b1"},
-			"in another order":       {[]string{"b", "a"}, "plex1 b1 a1"},
+			"both lines stand still": {[]string{"a", "b"}, "plex1 a1 a2 b1"},
+			"in another order":       {[]string{"b", "a"}, "plex1 b1 a1 a2"},
 			"one is gone":            {[]string{"b"}, "plex1 b1"},
 			"both are gone":          {nil, "plex1"},
 		} {
@@ -148,7 +165,7 @@ func TestReloadKeepsFoundNodes(t *testing.T) {
 			}
 		}
 		taken := old.reload(house(node("a1", "10.0.0.1"), groups("a", "b")), true)
-		if diff := cmp.Diff("a1 b1", taken.names()); diff != "" {
+		if diff := cmp.Diff("a1 a2 b1", taken.names()); diff != "" {
 			old.Errorf("a name that has a line of its own now (-want +got):\n%s", diff)
 		}
 	})

@@ -155,6 +155,38 @@ func TestAnotherComesBackMeanwhile(t *testing.T) {
 	})
 }
 
+func TestTheCanaryIsAskedEachInterval(t *testing.T) {
+	cfg := house(nodes(1), canary)
+	cfg.Interval = 500 * time.Millisecond
+	play(t, cfg, func(s *scene) {
+		s.ok("plex1")
+		s.down("plex1")
+		for range 3 {
+			if !s.askedCanary() {
+				s.Error("the canary is not asked")
+			}
+			s.CanaryResult(false, time.Now())
+			s.wait(cfg.Interval)
+		}
+	})
+}
+
+// What the canary has released is settled: later questions are not about it.
+func TestReleasedIsHeldNoMore(t *testing.T) {
+	watched(t, func(s *scene) {
+		s.down("plex1", proxy1, "plex2")
+		s.CanaryResult(true, time.Now())
+		s.ok("plex1", "plex1")
+		s.down("plex1")
+		s.ok("plex1")
+		s.CanaryResult(false, time.Now())
+		if s.Snapshot().Isolated {
+			s.Error("isolated, though what was held has answered")
+		}
+		s.is("plex2 down")
+	})
+}
+
 // What stays down when the canary fails does so because it was down before.
 func TestStatesThatNoIsolationTakesBack(t *testing.T) {
 	play(t, house(nodes(3), uplink("lte", "192.0.2.1:443", "198.51.100.1"), canary), func(s *scene) {
@@ -171,7 +203,10 @@ func TestStatesThatNoIsolationTakesBack(t *testing.T) {
 // A canary that is never asked must not keep a dead node in the answers.
 func TestNobodyAsksTheCanary(t *testing.T) {
 	watched(t, func(s *scene) {
-		s.down("plex1", proxy1, "plex2")
+		s.down("plex1", proxy1)
+		s.failed("plex2")
+		s.wait(time.Second)
+		s.failed("plex2")
 		s.wait(2*time.Second - time.Millisecond)
 		s.is("plex2 failing")
 		s.wait(time.Millisecond)

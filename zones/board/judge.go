@@ -23,8 +23,7 @@ func (b *Board) Report(v Verdict) zones.State {
 		return zones.Unknown
 	}
 	if v.Result != Late && s.fresh {
-		s.fresh = false
-		b.later(v.At)
+		s.fresh = false // published with the state that it gets
 	}
 	switch v.Result {
 	case OK:

@@ -104,6 +104,9 @@ func TestTwoFamilies(t *testing.T) {
 			s.is(name+"/6 failing", name+" failing")
 			s.failed(name + "/6")
 			s.is(name+"/6 down", name+" down")
+			if _, h, _ := s.subject(name); h.Why != h.Addrs[0].Why {
+				s.Errorf("%s is down since %q, want its first address's %q", name, h.Why, h.Addrs[0].Why)
+			}
 			s.ok(name+"/4", name+"/4")
 			s.published()
 			s.is(name+"/4 up", name+"/6 down", name+" up")
@@ -261,6 +264,10 @@ func TestImpostorSaysWhose(t *testing.T) {
 			if got := snap.Nodes[i].Identity; got != want {
 				s.Errorf("%s has the identity %q, want %q", snap.Nodes[i].Name, got, want)
 			}
+		}
+		s.answers("plex2", "other")
+		if got, want := s.published().Nodes[1].Identity, "other"; got != want {
+			s.Errorf("plex2 has the identity %q, want %q", got, want)
 		}
 		s.answers("plex1", "x")
 		if got, want := s.published().Nodes[0].Why, "answers as x, not as the id 11111111 of its line"; got != want {

@@ -241,8 +241,8 @@ func TestOrdersKeepTheRealState(t *testing.T) {
 func TestOrdersEndWhenTheyShould(t *testing.T) {
 	play(t, house(nodes(2)), func(s *scene) {
 		in := func(d time.Duration) string { return time.Now().Add(d).Format(time.RFC3339) }
-		s.order("plex1 drain "+in(time.Hour), "plex2 down "+in(2*time.Hour))
-		s.wait(time.Hour - time.Millisecond)
+		s.order("plex1 drain "+in(10*time.Minute), "plex2 down "+in(20*time.Minute))
+		s.wait(10*time.Minute - time.Millisecond)
 		if diff := cmp.Diff(map[string]string{"node plex1": "drain", "node plex2": "down"}, s.orders()); diff != "" {
 			s.Errorf("just before the end (-want +got):\n%s", diff)
 		}
@@ -257,11 +257,21 @@ func TestOrdersEndWhenTheyShould(t *testing.T) {
 		if got := s.Snapshot().Seq; got != seq+1 {
 			s.Errorf("snapshot %d, want %d", got, seq+1)
 		}
-		s.wait(time.Hour)
+		s.wait(10 * time.Minute)
 		if diff := cmp.Diff(map[string]string{}, s.orders()); diff != "" {
 			s.Errorf("after both (-want +got):\n%s", diff)
 		}
 	})
+}
+
+// An order ends with its time even in a snapshot that is made for another reason.
+func TestNoSnapshotShowsAnOrderThatHasEnded(t *testing.T) {
+	b := board.New(house(nodes(1)), eight)
+	b.SetOrders([]board.OrderLine{{Name: "plex1", Order: zones.OrderDown, Until: eight.Add(time.Minute)}}, eight)
+	b.FirstRoundDone(eight.Add(time.Minute))
+	if got := b.Snapshot().Nodes[0].Order; got != zones.NoOrder {
+		t.Errorf("order %s, want none", got)
+	}
 }
 
 func TestTheSameOrdersMakeNoSnapshot(t *testing.T) {
