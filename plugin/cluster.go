@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -74,7 +75,7 @@ func (p *Plex) start(own []netip.AddrPort, xfer *transfer.Transfer) error {
 	p.state = stateDir(p.cfg.State)
 	p.board = board.New(board.Config{
 		Cluster: &p.cfg.Cluster, Rise: p.cfg.Rise, Fall: p.cfg.Fall,
-		Interval: p.cfg.Interval, Timeout: p.cfg.Timeout, Canary: p.cfg.Canary != "",
+		Interval: p.cfg.Interval, Timeout: p.cfg.Timeout, Canary: p.cfg.Canary != "", Groups: p.groups(),
 	}, now)
 	hosts, onlink := localAddrs()
 	p.board.SetLocal(hosts, onlink, now)
@@ -155,6 +156,15 @@ func (p *Plex) Probe() string {
 		body = pr.Body.String()
 	}
 	return fmt.Sprint(pr.Kind, pr.Path, pr.StatusMin, pr.StatusMax, body)
+}
+
+// groups returns the names of the `nodes` lines.
+func (p *Plex) groups() []string {
+	var out []string
+	for _, f := range p.cfg.Finders {
+		out = append(out, f.Name)
+	}
+	return out
 }
 
 // zone is the name that the block goes by: its first origin.
@@ -279,6 +289,9 @@ func (p *Plex) readOrders() {
 		return
 	}
 	for _, unknown := range p.board.SetOrders(orders, time.Now()) {
+		if slices.ContainsFunc(p.groups(), func(g string) bool { return strings.HasPrefix(unknown, g) }) {
+			continue // a node that may be found yet
+		}
 		log.Warningf("reading the orders in %s: there is no node, proxy or uplink %q", p.ordersFile(), unknown)
 	}
 }

@@ -57,6 +57,7 @@ type fakeBoard struct {
 	fails   map[string]int
 	oks     map[string]int
 	uplinks map[string][]netip.Addr
+	nodes   []zones.Node // inherited from an earlier instance
 	ask     chan struct{}
 	told    chan bool // the canary's results
 	changed chan struct{}
@@ -132,6 +133,9 @@ func (b *fakeBoard) Snapshot() *zones.Snapshot {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	snap := &zones.Snapshot{}
+	for _, n := range b.nodes {
+		snap.Nodes = append(snap.Nodes, zones.NodeHealth{Node: n})
+	}
 	for name, addrs := range b.uplinks {
 		u := zones.UplinkHealth{Uplink: zones.Uplink{Name: name}}
 		for _, a := range addrs {

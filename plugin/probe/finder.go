@@ -28,7 +28,10 @@ type finder struct {
 }
 
 func (p *Prober) startFinder(ctx context.Context, line corefile.Finder) {
-	f := &finder{Finder: line, nudge: newNudge()}
+	f := &finder{Finder: line, nudge: newNudge(), held: inherited(p.opts.Board.Snapshot(), line.Name)}
+	for n, at := range f.held {
+		p.setFoundNode(ctx, f, f.node(n, at))
+	}
 	p.first.expect(f)
 	p.wg.Go(func() {
 		p.find(ctx, f)
@@ -77,10 +80,28 @@ func (p *Prober) setFound(ctx context.Context, f *finder, held map[int]netip.Add
 	}
 	p.opts.Board.SetFound(f.Name, nodes, time.Now())
 	for _, n := range nodes {
-		// No link watch: behind a name that Docker or Kubernetes serves, an address may be a virtual one that
-		// refuses for a moment while its tasks move.
-		p.setNode(ctx, n, []netip.Addr{netip.MustParseAddr(n.Host)}, false, f.nudge.give)
+		p.setFoundNode(ctx, f, n)
 	}
+}
+
+// setFoundNode asks a found node, without a link watch: behind a name that Docker or Kubernetes serves, an
+// address may be a virtual one that refuses for a moment while its tasks move.
+func (p *Prober) setFoundNode(ctx context.Context, f *finder, n zones.Node) {
+	p.setNode(ctx, n, []netip.Addr{netip.MustParseAddr(n.Host)}, false, f.nudge.give)
+}
+
+// inherited returns the nodes of a line that the board has from an earlier instance: over a reload each keeps
+// its number, and is asked at once.
+func inherited(s *zones.Snapshot, line string) map[int]netip.AddrPort {
+	held := map[int]netip.AddrPort{}
+	for _, n := range s.Nodes {
+		number, err := strconv.Atoi(strings.TrimPrefix(string(n.Name), line))
+		addr, errAddr := netip.ParseAddr(n.Host)
+		if n.Group == line && err == nil && errAddr == nil {
+			held[number] = netip.AddrPortFrom(addr, n.Port)
+		}
+	}
+	return held
 }
 
 func (f *finder) node(n int, at netip.AddrPort) zones.Node {

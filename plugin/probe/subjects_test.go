@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -363,6 +364,31 @@ func TestFinder(t *testing.T) {
 		}
 		if diff := cmp.Diff([]string{"nodes plex: looking up tasks.plex: no such host"}, said.all()); diff != "" {
 			t.Errorf("warnings (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestFinderKeepsNumbersOverAReload(t *testing.T) {
+	names := byHost(map[string][]string{"tasks.plex": {"10.0.0.4", "10.0.0.5"}})
+	cfg := config()
+	cfg.Finders = []corefile.Finder{{Name: "plex", DNS: "tasks.plex"}}
+	run(t, func(b *fakeBoard) probe.Options {
+		b.nodes = []zones.Node{
+			{Name: "plex1", Host: "10.0.0.9", Port: 32400}, // not of the line
+			{Name: "plex3", Host: "10.0.0.4", Port: 32400, Group: "plex"},
+		}
+		return probe.Options{Config: cfg}.Asking(always(probe.Good(""))).Naming(names)
+	}, func(b *fakeBoard, _ *probe.Prober) {
+		pass(time.Second)
+		want := []string{
+			"node plex3 at [10.0.0.4]", // asked before anything is looked up
+			"found plex [plex1=10.0.0.5:32400 plex3=10.0.0.4:32400]",
+		}
+		got := slices.DeleteFunc(b.setAddrCalls(), func(call string) bool {
+			return !strings.HasPrefix(call, "node plex3") && !strings.HasPrefix(call, "found")
+		})
+		if diff := cmp.Diff(want, got[:2]); diff != "" {
+			t.Errorf("calls (-want +got):\n%s", diff)
 		}
 	})
 }
