@@ -1,0 +1,194 @@
+package plugin_test
+
+import (
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	_ "github.com/coredns/coredns/plugin/acl"
+	_ "github.com/coredns/coredns/plugin/forward"
+	_ "github.com/coredns/coredns/plugin/log"
+	_ "github.com/coredns/coredns/plugin/metrics"
+	_ "github.com/coredns/coredns/plugin/ready"
+	_ "github.com/coredns/coredns/plugin/reload"
+	_ "github.com/coredns/coredns/plugin/root"
+	"github.com/google/go-cmp/cmp"
+
+	"plexha/corefile"
+)
+
+func readme(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// onLoopback moves a Corefile to this machine, so that it starts anywhere and asks nobody else: each IPv4 address
+// becomes one of 127/8, each host name localhost, each port one that is free, and state goes into a folder of
+// the test.
+func onLoopback(text string) string {
+	for _, r := range []struct{ from, to string }{
+		{`\b\d+\.(\d+\.\d+\.\d+)\b`, "127.$1"},
+		{`\bdocker(\d)\b`, "127.0.0.10$1"},
+		{`(?m)^(\s*)plex \{$`, "${1}plex {\n${1}    state STATE"},
+		{`(?m)^(\S+) \{$`, "$1:0 {\n    bind 127.0.0.1"},
+		{`(?m)^    ready \{`, "    ready 127.0.0.1:0 {"},
+		{`(?m)^    prometheus$`, "    prometheus 127.0.0.1:0"},
+		{`(?m)^    reload .*$`, "    reload 1h 0s"},
+	} {
+		text = regexp.MustCompile(r.from).ReplaceAllString(text, r.to)
+	}
+	return text
+}
+
+// unpackExamples goes to a folder that holds the examples and the zone files that they name.
+func unpackExamples(t *testing.T) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, corefile.Examples); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(filepath.Join(dir, "examples"))
+}
+
+// starts starts a Corefile and has it answer.
+func starts(t *testing.T, text string) {
+	t.Helper()
+	configs, err := corefile.Read("Corefile", strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := startServer(t, onLoopback(text))
+	for _, cfg := range configs {
+		for _, origin := range cfg.Cluster.Origins {
+			if got := s.says(insideLo, origin+" SOA"); !strings.HasPrefix(got, "SOA "+cfg.Cluster.NS[0].Name+"."+origin) {
+				t.Errorf("%s SOA: got %s", origin, got)
+			}
+		}
+	}
+}
+
+func TestReadmeCorefiles(t *testing.T) {
+	blocks := regexp.MustCompile("(?s)\n~~~ corefile\n(.*?\n)~~~\n").FindAllStringSubmatch(readme(t), -1)
+	if len(blocks) < 4 {
+		t.Fatalf("%d Corefiles are in the README", len(blocks))
+	}
+	unpackExamples(t)
+	for _, b := range blocks {
+		t.Run(strings.TrimSpace(b[1][:strings.IndexByte(b[1], '{')]), func(t *testing.T) { starts(t, b[1]) })
+	}
+}
+
+func TestExamplesStart(t *testing.T) {
+	files, err := fs.Glob(corefile.Examples, "examples/*.corefile")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("examples: %v, %v", files, err)
+	}
+	unpackExamples(t)
+	for _, file := range files {
+		t.Run(path.Base(file), func(t *testing.T) {
+			text, err := fs.ReadFile(corefile.Examples, file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			starts(t, string(text))
+		})
+	}
+}
+
+// TestReadmeHasTheSections of CoreDNS's manual pages, in its order.
+func TestReadmeHasTheSections(t *testing.T) {
+	var got []string
+	for _, m := range regexp.MustCompile(`(?m)^## (.*)$`).FindAllStringSubmatch(readme(t), -1) {
+		got = append(got, m[1])
+	}
+	want := []string{
+		"Name", "Description", "Syntax", "Properties", "Answers", "Zone Files", "Orders", "Metrics", "Ready",
+		"Metadata", "Examples", "See Also", "Bugs",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("sections (-want +got):\n%s", diff)
+	}
+}
+
+// TestReadmeHasAllProperties looks for each property that the parser knows in the Syntax and in what follows.
+func TestReadmeHasAllProperties(t *testing.T) {
+	_, err := corefile.Read("Corefile", strings.NewReader("home.duckdns.org {\nplex {\nnode a 192.0.2.1\n@@@\n}\n}\n"))
+	if err == nil {
+		t.Fatal("no error")
+	}
+	_, allowed, ok := strings.Cut(err.Error(), "allowed are ")
+	if !ok {
+		t.Fatalf("the properties cannot be read from %q", err)
+	}
+	properties := regexp.MustCompile(`[a-z_]+`).FindAllString(allowed, -1)
+	properties = slices.DeleteFunc(properties, func(p string) bool { return p == "and" || p == "or" })
+	syntax, rest, ok := strings.Cut(readme(t), "\n## Properties\n")
+	if !ok || len(properties) < 30 {
+		t.Fatalf("properties: %q", properties)
+	}
+	for _, p := range properties {
+		if !regexp.MustCompile(`(?m)^    ` + p + `( |$)`).MatchString(syntax) {
+			t.Errorf("%s is not in the Syntax", p)
+		}
+		if !strings.Contains(rest, "`"+p) {
+			t.Errorf("%s is not among the Properties", p)
+		}
+	}
+}
+
+// TestReadmeNamesWhatIsNotActive: a block of all properties must name as inactive what the README does.
+func TestReadmeNamesWhatIsNotActive(t *testing.T) {
+	cfg := parse(t, zone,
+		"node plex1 192.168.1.11", "uplink wan auto via eth0 ipv6 ::1", "duckdns token x", "detect opendns", "balance random",
+		"affinity off", "listen :443", "retry 1s", "max_requests 1", "trusted_proxies 192.0.2.0/24", "storage /x",
+		"state etcd://host:1/x", "status 127.0.0.1:1", "proxy_status 127.0.0.1:2", "open_ok plex1", "lane off",
+		"notify ntfy://x/y")
+	m := regexp.MustCompile(`(?s)\*\*not yet active\*\*: (.*?)One\s+warning`).FindStringSubmatch(readme(t))
+	if m == nil {
+		t.Fatal("the README does not say what is not active")
+	}
+	var got []string
+	for _, word := range regexp.MustCompile("`([^`]*)`").FindAllStringSubmatch(m[1], -1) {
+		got = append(got, strings.TrimSuffix(word[1], "://..."))
+	}
+	uplink := slices.Index(got, "uplink")
+	for i := uplink + 1; i < len(got); i++ {
+		got[i] = "uplink " + got[i]
+	}
+	got = slices.Delete(got, uplink, uplink+1)
+	want := slices.Sorted(slices.Values(cfg.Inactive))
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("not active (-parser +README):\n%s", diff)
+	}
+}
+
+// TestReadmeHasAllMetrics that a house shows, and no others.
+func TestReadmeHasAllMetrics(t *testing.T) {
+	source, err := os.ReadFile("metrics.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for _, m := range regexp.MustCompile(`(?:Name:\s+|= desc\()"(\w+)"`).FindAllStringSubmatch(string(source), -1) {
+		want = append(want, m[1])
+	}
+	var got []string
+	for _, m := range regexp.MustCompile("(?m)^\\* `coredns_plex_(\\w+)\\{").FindAllStringSubmatch(readme(t), -1) {
+		got = append(got, m[1])
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("metrics (-source +README):\n%s", diff)
+	}
+}
