@@ -192,8 +192,8 @@ func TestLetterCaseIsKept(t *testing.T) {
 	if got := soa.Answer[0].Header().Name; got != "HOME.duckDNS.org." {
 		t.Errorf("SOA: the owner is %s", got)
 	}
-	any := h.send(inside, question(t, "PLEX.home.duckdns.org. ANY"))
-	if got := any.Answer[0].Header().Name; got != "PLEX.home.duckdns.org." {
+	hinfo := h.send(inside, question(t, "PLEX.home.duckdns.org. ANY"))
+	if got := hinfo.Answer[0].Header().Name; got != "PLEX.home.duckdns.org." {
 		t.Errorf("ANY: the owner is %s", got)
 	}
 }

@@ -44,10 +44,12 @@ func compile(snap *zones.Snapshot, static staticSet, serials map[string]*runtime
 		internal[v] = snap.Records(zones.Internal, v)
 	}
 	for _, origin := range snap.Cluster.Origins {
-		spec := zoneSpec{origin: origin, cluster: snap.Cluster}
-		err := c.compileExternal(spec, external, static, serials[origin], now)
+		spec := zoneSpec{origin: origin, cluster: snap.Cluster, anyStatic: !static.empty()}
+		spec.view, spec.static, spec.answers = zones.External, static[zones.External][origin], external
+		err := c.compileExternal(spec, serials[origin], now)
 		if err == nil {
-			err = c.compileInternal(spec, internal, static, serials[origin], now)
+			spec.view, spec.static = zones.Internal, static[zones.Internal][origin]
+			err = c.compileInternal(spec, internal, serials[origin], now)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("compiling %s: %w", origin, err)
@@ -56,8 +58,7 @@ func compile(snap *zones.Snapshot, static staticSet, serials map[string]*runtime
 	return c, nil
 }
 
-func (c *compiled) compileExternal(spec zoneSpec, answers zones.Answers, static staticSet, serials *runtime.Serials, now time.Time) error {
-	spec.view, spec.answers, spec.static = zones.External, answers, static[zones.External][spec.origin]
+func (c *compiled) compileExternal(spec zoneSpec, serials *runtime.Serials, now time.Time) error {
 	var h recordHash
 	h.add(spec)
 	n, raised := serials.For(zones.External, h.sum, now)
@@ -66,16 +67,14 @@ func (c *compiled) compileExternal(spec zoneSpec, answers zones.Answers, static 
 	}
 	spec.serial = n
 	z, err := newZone(spec)
-	if err != nil {
-		return err
-	}
-	z.anyStatic = !static.empty()
 	c.outside[spec.origin] = z
-	return nil
+	return err
 }
 
-func (c *compiled) compileInternal(spec zoneSpec, answers map[zones.Variant]zones.Answers, static staticSet, serials *runtime.Serials, now time.Time) error {
-	spec.view, spec.static = zones.Internal, static[zones.Internal][spec.origin]
+// compileInternal builds one zone for each variant. They have one serial, which any of them raises.
+func (c *compiled) compileInternal(
+	spec zoneSpec, answers map[zones.Variant]zones.Answers, serials *runtime.Serials, now time.Time,
+) error {
 	var h recordHash
 	for _, v := range c.spread.Variants() {
 		spec.answers = answers[v]
@@ -89,7 +88,6 @@ func (c *compiled) compileInternal(spec zoneSpec, answers map[zones.Variant]zone
 		if err != nil {
 			return err
 		}
-		z.anyStatic = !static.empty()
 		c.inside[spec.origin][v] = z
 	}
 	return nil

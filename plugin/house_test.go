@@ -46,7 +46,7 @@ var (
 // house is a plex block about which the test knows everything: nothing runs, and nobody is probed.
 type house struct {
 	*plex.Plex
-	t     *testing.T
+	t     testing.TB
 	cfg   *corefile.Config
 	board *board.Board
 	dir   string    // where relative zone files are
@@ -56,19 +56,19 @@ type house struct {
 }
 
 // newHouse returns a house of these properties in which all is up.
-func newHouse(t *testing.T, lines ...string) *house {
+func newHouse(t testing.TB, lines ...string) *house {
 	t.Helper()
 	return newHouseAt(t, t.TempDir(), nil, lines...)
 }
 
 // newHouseBefore is [newHouse] with a plugin behind.
-func newHouseBefore(t *testing.T, next plugin.Handler, lines ...string) *house {
+func newHouseBefore(t testing.TB, next plugin.Handler, lines ...string) *house {
 	t.Helper()
 	return newHouseAt(t, t.TempDir(), next, lines...)
 }
 
 // newHouseAt is [newHouse] with its zone files in dir.
-func newHouseAt(t *testing.T, dir string, next plugin.Handler, lines ...string) *house {
+func newHouseAt(t testing.TB, dir string, next plugin.Handler, lines ...string) *house {
 	t.Helper()
 	h := coldHouse(t, dir, next, lines...)
 	for s, health := range h.board.Snapshot().Subjects {
@@ -82,7 +82,7 @@ func newHouseAt(t *testing.T, dir string, next plugin.Handler, lines ...string) 
 }
 
 // coldHouse returns a house in which nobody was asked yet.
-func coldHouse(t *testing.T, dir string, next plugin.Handler, lines ...string) *house {
+func coldHouse(t testing.TB, dir string, next plugin.Handler, lines ...string) *house {
 	t.Helper()
 	cfg := parse(t, zone, lines...)
 	b := board.New(board.Config{
@@ -99,7 +99,7 @@ func coldHouse(t *testing.T, dir string, next plugin.Handler, lines ...string) *
 
 // parse reads a server block that holds one plex block. A line that starts with "plex " replaces the block's
 // head, and one that starts with "keys " the server block's.
-func parse(t *testing.T, keys string, lines ...string) *corefile.Config {
+func parse(t testing.TB, keys string, lines ...string) *corefile.Config {
 	t.Helper()
 	head := "plex"
 	var properties []string
@@ -125,7 +125,7 @@ func parse(t *testing.T, keys string, lines ...string) *corefile.Config {
 func with(lines []string, more ...string) []string { return slices.Concat(lines, more) }
 
 // file writes a zone file and returns the line's argument for it.
-func file(t *testing.T, dir, name string, lines ...string) string {
+func file(t testing.TB, dir, name string, lines ...string) string {
 	t.Helper()
 	if err := os.WriteFile(filepath.Join(dir, name), []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -187,7 +187,7 @@ func (h *house) revive(names ...string) {
 }
 
 // question returns a question with a type, written as in dig: "plex.home.duckdns.org. A".
-func question(t *testing.T, text string) *dns.Msg {
+func question(t testing.TB, text string) *dns.Msg {
 	t.Helper()
 	name, word, ok := strings.Cut(text, " ")
 	qtype, known := dns.StringToType[word]

@@ -24,15 +24,21 @@ func TestNextPlugin(t *testing.T) {
 		{"fallthrough", []string{"fallthrough"}, nil, "none.home.duckdns.org. A", "next", "nxdomain"},
 		{"fallthrough, ANY", []string{"fallthrough"}, nil, "none.home.duckdns.org. ANY", "next", "nxdomain"},
 		{
-			"fallthrough for a part of the zone", []string{"fallthrough lan.home.duckdns.org"}, nil,
+			"fallthrough for a part of the zone",
+			[]string{"fallthrough lan.home.duckdns.org"},
+			nil,
 			"nas.lan.home.duckdns.org. A", "next", "nxdomain",
 		},
 		{
-			"fallthrough for a part of the zone, another name", []string{"fallthrough lan.home.duckdns.org"}, nil,
+			"fallthrough for a part of the zone, another name",
+			[]string{"fallthrough lan.home.duckdns.org"},
+			nil,
 			"nas.home.duckdns.org. A", "nxdomain", "nxdomain",
 		},
 		{
-			"fallthrough, a name of the zone file", []string{"fallthrough"}, []string{"nas A 192.168.1.9"},
+			"fallthrough, a name of the zone file",
+			[]string{"fallthrough"},
+			[]string{"nas A 192.168.1.9"},
 			"nas.home.duckdns.org. AAAA", "nodata", "nodata",
 		},
 		{"fallthrough with wildcard", []string{"fallthrough", "wildcard"}, nil, "none.home.duckdns.org. A", "192.168.1.2", "192.168.1.2"},
@@ -44,15 +50,18 @@ func TestNextPlugin(t *testing.T) {
 		{"ACME challenge of a node", nil, nil, nodeChallenge, "next", "nxdomain"},
 		{"ACME challenge with wildcard", []string{"wildcard"}, nil, nodeChallenge, "next", "nxdomain"},
 		{
-			"ACME challenge in the zone file", nil, []string{`_acme-challenge TXT "token"`},
+			"ACME challenge in the zone file", nil,
+			[]string{`_acme-challenge TXT "token"`},
 			challenge, `TXT "token"`, `TXT "token"`,
 		},
 		{
-			"ACME challenge in the zone file, other type", nil, []string{`_acme-challenge TXT "token"`},
+			"ACME challenge in the zone file, other type", nil,
+			[]string{`_acme-challenge TXT "token"`},
 			"_acme-challenge.home.duckdns.org. CAA", "nodata", "nodata",
 		},
 		{
-			"ACME challenge by CNAME in the zone file", nil, []string{"_acme-challenge CNAME x.acme.example."},
+			"ACME challenge by CNAME in the zone file", nil,
+			[]string{"_acme-challenge CNAME x.acme.example."},
 			"_acme-challenge.home.duckdns.org. CNAME", "CNAME x.acme.example.", "CNAME x.acme.example.",
 		},
 	}

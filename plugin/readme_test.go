@@ -59,7 +59,7 @@ func unpackExamples(t *testing.T) {
 	t.Chdir(filepath.Join(dir, "examples"))
 }
 
-// starts starts a Corefile and has it answer.
+// starts has a Corefile start and answer.
 func starts(t *testing.T, text string) {
 	t.Helper()
 	configs, err := corefile.Read("Corefile", strings.NewReader(text))

@@ -20,6 +20,7 @@ type zone struct {
 	variant zones.Variant
 	*file.Zone
 
+	names     map[string]bool     // all that exist, be it without records
 	kinds     map[string]nameKind // the managed names
 	failing   map[string]bool     // managed names whose A and AAAA are SERVFAIL
 	anyStatic bool                // a zone file stands beside this view or the other
@@ -52,6 +53,8 @@ type zoneSpec struct {
 	answers zones.Answers
 	static  []dns.RR
 	serial  uint32
+
+	anyStatic bool // a zone file stands beside this view or the other
 }
 
 // newZone builds a zone of our records and those of the zone file.
@@ -59,7 +62,8 @@ func newZone(spec zoneSpec) (*zone, error) {
 	z := &zone{
 		origin: spec.origin, view: spec.view, variant: spec.variant,
 		Zone:  file.NewZone(spec.origin, ""),
-		kinds: map[string]nameKind{}, failing: map[string]bool{},
+		names: map[string]bool{}, kinds: map[string]nameKind{}, failing: map[string]bool{},
+		anyStatic: spec.anyStatic,
 	}
 	z.Upstream = upstream.New()
 	for _, label := range spec.answers.Managed {
@@ -93,26 +97,32 @@ func (z *zone) insert(rr dns.RR) error {
 	if err := z.Insert(rr); err != nil {
 		return fmt.Errorf("inserting %s: %w", rr.Header().Name, err)
 	}
-	z.exist(rr.Header().Name)
+	z.exist(rr.Header().Name) // as Insert spells it
 	return nil
 }
 
 // exist makes a name, and those between it and the origin, known to the file.Zone without a record: it then
 // gives NODATA for them, and lets no wildcard stand in for what is below (RFC 4592, 3.3.1).
 func (z *zone) exist(name string) {
-	for n := name; ; {
-		if !z.has(n) {
-			none := &dns.NULL{Hdr: dns.RR_Header{Name: n, Rrtype: dns.TypeNULL, Class: dns.ClassINET}}
-			z.Tree.Insert(none)
-			elem, _ := z.Search(n)
-			elem.Delete(none)
-		}
-		if n == z.origin {
+	for ; !z.names[name]; name = parent(name) {
+		z.names[name] = true
+		none := &dns.NULL{Hdr: dns.RR_Header{Name: name, Rrtype: dns.TypeNULL, Class: dns.ClassINET}}
+		z.Tree.Insert(none)
+		elem, _ := z.Search(name)
+		elem.Delete(none)
+		if name == z.origin {
 			return
 		}
-		i, _ := dns.NextLabel(n, 0)
-		n = n[i:]
 	}
+}
+
+// parent returns the name without its first label; the root's is itself.
+func parent(name string) string {
+	i, end := dns.NextLabel(name, 0)
+	if end {
+		return "."
+	}
+	return name[i:]
 }
 
 // isOurs reports whether a zone file's record stands where only we speak. Files are checked when they are
@@ -137,23 +147,17 @@ func kindOf(label zones.Label, c *zones.Cluster) nameKind {
 	return kindNode
 }
 
-// has reports whether the name exists in the zone, be it without records.
-func (z *zone) has(name string) bool {
-	_, ok := z.Search(name)
-	return ok
-}
-
 // owner returns the name whose records answer for qname: its own, that of the wildcard which stands in for
 // it, or "" if the zone has neither.
 func (z *zone) owner(qname string) string {
-	if z.has(qname) {
+	if z.names[qname] {
 		return qname
 	}
-	closest, ok := z.ClosestEncloser(qname)
-	if !ok {
-		return ""
+	closest := qname // encloser, RFC 4592, 3.3.1
+	for !z.names[closest] && closest != "." {
+		closest = parent(closest)
 	}
-	if wildcard := "*." + closest.Name(); z.has(wildcard) {
+	if wildcard := "*." + closest; z.names[wildcard] {
 		return wildcard
 	}
 	return ""
@@ -200,7 +204,7 @@ func (z *zone) lookup(ctx context.Context, state request.Request) result {
 		switch {
 		case z.fails(target, qtype):
 			return result{code: file.ServerFailure}
-		case res.code == file.Success && z.has(target):
+		case res.code == file.Success && z.names[target]:
 			res.ns, res.code = z.negative(file.NoData).ns, file.NoData // RFC 2308, 2.2
 		}
 	}

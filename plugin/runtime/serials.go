@@ -50,7 +50,8 @@ func SerialsOf(zone, file string) (*Serials, error) {
 	if file == "" {
 		return s, nil
 	}
-	return s, s.read(file)
+	err := s.read(file)
+	return s, err
 }
 
 func (s *Serials) read(file string) error {
