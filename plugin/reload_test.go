@@ -256,6 +256,40 @@ func TestBadReloadsLeaveTheOldInstanceServing(t *testing.T) {
 	s.eventually(main, "127.0.2.1") // the old instance goes on asking
 }
 
+// TestTwoReloadsAtOnce: a signal and the reload plugin replace the same instance. One of them wins, and what it
+// has started lives.
+func TestTwoReloadsAtOnce(t *testing.T) {
+	one, two := startNode(t, "127.0.1.1"), startNode(t, "127.0.2.1")
+	corefile := block("node plex1 "+one.addr, "node plex2 "+two.addr, "answer nodes first")
+	s := startServer(t, corefile)
+	s.eventually(main, "127.0.1.1")
+	for range 5 {
+		old := s.instance
+		next := make(chan *caddy.Instance, 2)
+		for range cap(next) {
+			go func() {
+				instance, err := old.Restart(s.input(corefile))
+				if err != nil {
+					instance = nil
+				}
+				next <- instance
+			}()
+		}
+		a, b := <-next, <-next
+		if (a == nil) == (b == nil) {
+			t.Fatalf("of two reloads at once %v and %v came through, want one", a, b)
+		}
+		s.instance = a
+		if a == nil {
+			s.instance = b
+		}
+		one.bad.Store(true)
+		s.eventually(main, "127.0.2.1") // the new instance asks
+		one.bad.Store(false)
+		s.eventually(main, "127.0.1.1")
+	}
+}
+
 func TestFiftyReloadsLeakNothing(t *testing.T) {
 	one := startNode(t, "127.0.1.1")
 	zonefile := filepath.Join(t.TempDir(), "zone")

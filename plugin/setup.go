@@ -55,15 +55,31 @@ func setup(c *caddy.Controller) error {
 			return nil
 		})
 	}
+	handOver(c)
+	return nil
+}
+
+// handOver tells of the instance's being replaced, once however many blocks it has. What is kept for the
+// instance serves as its identity.
+func handOver(c *caddy.Controller) {
+	type key struct{}
+	if c.Get(key{}) != nil {
+		return
+	}
+	instance := new(byte)
+	c.Set(key{}, instance)
 	c.OnRestart(func() error {
-		runtime.RestartBegins()
+		runtime.RestartBegins(instance)
 		return nil
 	})
 	c.OnRestartFailed(func() error {
-		runtime.RestartFailed()
+		runtime.RestartFailed(instance)
 		return nil
 	})
-	return nil
+	c.OnShutdown(func() error {
+		runtime.RestartDone(instance)
+		return nil
+	})
 }
 
 // newPlex returns a handler for one block, with its zone files read.

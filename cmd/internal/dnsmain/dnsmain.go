@@ -75,7 +75,9 @@ func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 
 func run(args []string, stdout io.Writer) error {
 	caddy.AppName, caddy.AppVersion = "plexdns", plex.Version
-	dnsserver.SetDirectives(Directives())
+	if err := dnsserver.SetDirectives(Directives()); err != nil {
+		return fmt.Errorf("ordering the plugins: %w", err)
+	}
 	if err := parseFlags(args); err != nil {
 		return err
 	}
@@ -148,5 +150,9 @@ func serve(stdout io.Writer) error {
 		instance.Wait()
 		close(signals.stopped)
 	}()
-	return signals.handle()
+	err = signals.handle()
+	for _, atExit := range caddy.OnProcessExit {
+		atExit() // removes the pid file
+	}
+	return err
 }

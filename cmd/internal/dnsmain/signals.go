@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"sync/atomic"
 
 	"github.com/coredns/caddy"
 	clog "github.com/coredns/coredns/plugin/pkg/log"
@@ -15,17 +16,24 @@ import (
 // process), and SIGINT lets queries finish as SIGTERM does.
 type signals struct {
 	ch      chan os.Signal
-	stopped chan struct{} // closed when all servers have stopped by themselves
+	stopped chan struct{}                  // closed when all servers have stopped by themselves
+	newest  atomic.Pointer[caddy.Instance] // the instance that serves; Caddy's own list has no lock for readers
 }
 
-func trapSignals() signals {
-	s := signals{ch: make(chan os.Signal, 4), stopped: make(chan struct{})}
+func trapSignals() *signals {
+	s := &signals{ch: make(chan os.Signal, 4), stopped: make(chan struct{})}
+	caddy.RegisterEventHook("plexdns", func(event caddy.EventName, info any) error {
+		if instance, ok := info.(*caddy.Instance); ok && event == caddy.InstanceStartupEvent {
+			s.newest.Store(instance)
+		}
+		return nil
+	})
 	signal.Notify(s.ch, append(reloadSignals, append(stopSignals, ignoredSignals...)...)...)
 	return s
 }
 
 // handle returns when the process should end.
-func (s signals) handle() error {
+func (s *signals) handle() error {
 	for {
 		select {
 		case <-s.stopped:
@@ -35,7 +43,7 @@ func (s signals) handle() error {
 			case slices.Contains(stopSignals, sig):
 				return s.shutdown(sig)
 			case slices.Contains(reloadSignals, sig):
-				reload(sig)
+				s.reload(sig)
 			}
 		}
 	}
@@ -43,13 +51,13 @@ func (s signals) handle() error {
 
 // shutdown runs the plugins' shutdown and stops the servers, which lets queries finish. Another signal ends
 // the process at once.
-func (s signals) shutdown(sig os.Signal) error {
+func (s *signals) shutdown(sig os.Signal) error {
 	clog.Infof("%v: shutting down", sig)
 	done := make(chan error, 1)
 	go func() {
 		var errs []error
-		for _, instance := range caddy.Instances() {
-			errs = append(errs, instance.ShutdownCallbacks()...)
+		if instance := s.newest.Load(); instance != nil {
+			errs = instance.ShutdownCallbacks()
 		}
 		errs = append(errs, caddy.Stop())
 		done <- errors.Join(errs...)
@@ -68,9 +76,9 @@ func (s signals) shutdown(sig os.Signal) error {
 }
 
 // reload starts the Corefile as it is now in the place of what runs. A bad one leaves that serving.
-func reload(sig os.Signal) {
-	instances := caddy.Instances()
-	if len(instances) == 0 {
+func (s *signals) reload(sig os.Signal) {
+	instance := s.newest.Load()
+	if instance == nil {
 		return
 	}
 	corefile, err := caddy.LoadCaddyfile(serverType)
@@ -78,7 +86,12 @@ func reload(sig os.Signal) {
 		clog.Errorf("%v: reading the Corefile: %v", sig, err)
 		return
 	}
-	if _, err := instances[0].Restart(corefile); err != nil {
+	_, err = instance.Restart(corefile)
+	switch {
+	case err == nil:
+	case s.newest.Load() != instance:
+		clog.Infof("%v: the reload plugin was quicker", sig)
+	default:
 		clog.Errorf("%v: the Corefile is not taken over, the old one goes on serving: %v", sig, err)
 	}
 }
