@@ -45,15 +45,16 @@ type cluster struct {
 	announce  chan struct{} // one slot: the external view has changed
 	seen      uint64        // the last event that was logged
 
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	tasks  sync.WaitGroup
+	cancel  context.CancelCauseFunc // of all tasks; nil before they run
+	stopped chan struct{}           // closed by stop
+	stop    func()                  // once is enough
+	tasks   sync.WaitGroup
 }
 
 var errStopped = errors.New("the instance is stopped")
 
 func newCluster() *cluster {
-	ctx, cancel := context.WithCancelCause(context.Background())
+	stopped := make(chan struct{})
 	return &cluster{
 		asked:     make(chan struct{}),
 		waiting:   make(chan struct{}, maxWaiting),
@@ -61,8 +62,8 @@ func newCluster() *cluster {
 		save:      make(chan struct{}, 1),
 		announce:  make(chan struct{}, 1),
 		serials:   map[string]*runtime.Serials{},
-		ctx:       ctx,
-		cancel:    cancel,
+		stopped:   stopped,
+		stop:      sync.OnceFunc(func() { close(stopped) }),
 	}
 }
 
@@ -100,28 +101,30 @@ func (p *Plex) start(own []netip.AddrPort, xfer *transfer.Transfer) error {
 
 // run starts the loops. Stop waits for all of them.
 func (p *Plex) run() {
-	p.task("the board", p.board.Run)
-	p.task("the probes", p.prober.Run)
-	p.task("the zones", p.follow)
-	p.task("the first round", p.endFirstRound)
-	p.task("the local addresses", p.followLocal)
-	p.task("the announcements", p.announceChanges)
+	ctx, cancel := context.WithCancelCause(context.Background())
+	p.cancel = cancel
+	p.task(ctx, "the board", p.board.Run)
+	p.task(ctx, "the probes", p.prober.Run)
+	p.task(ctx, "the zones", p.follow)
+	p.task(ctx, "the first round", p.endFirstRound)
+	p.task(ctx, "the local addresses", p.followLocal)
+	p.task(ctx, "the announcements", p.announceChanges)
 	if files := p.statics.paths(); len(files) > 0 {
-		p.task("the zone files", func(ctx context.Context) error {
+		p.task(ctx, "the zone files", func(ctx context.Context) error {
 			return watch.Files(ctx, files, p.reloadStatics)
 		})
 	}
 	if p.state != "" {
-		p.task("the serials", p.saveSerials)
-		p.task("the orders", func(ctx context.Context) error {
+		p.task(ctx, "the serials", p.saveSerials)
+		p.task(ctx, "the orders", func(ctx context.Context) error {
 			return watch.Files(ctx, []string{p.ordersFile()}, p.readOrders)
 		})
 	}
 }
 
-func (p *Plex) task(what string, run func(context.Context) error) {
+func (p *Plex) task(ctx context.Context, what string, run func(context.Context) error) {
 	p.tasks.Go(func() {
-		if err := run(p.ctx); err != nil && p.ctx.Err() == nil {
+		if err := run(ctx); err != nil && ctx.Err() == nil {
 			log.Errorf("%s: %v", what, err)
 		}
 	})
@@ -130,19 +133,25 @@ func (p *Plex) task(what string, run func(context.Context) error) {
 // Stop ends everything that start has begun, and waits for it. The last zones go on being served: CoreDNS
 // calls this before it stops its listeners when the process ends.
 func (p *Plex) Stop() {
-	p.cancel(errStopped)
+	p.stop()
+	if p.cancel != nil {
+		p.cancel(errStopped)
+	}
 	p.tasks.Wait()
 	runtime.Stopped(p.zone(), p)
 }
 
-func (c *cluster) stopped() <-chan struct{} { return c.ctx.Done() }
-
 // stalled returns the subjects whose probe loop gives no sign of life.
 func (c *cluster) stalled() []zones.Subject {
-	if c.prober == nil || c.ctx.Err() != nil {
+	if c.prober == nil {
 		return nil
 	}
-	return c.prober.Stalled(time.Now())
+	select {
+	case <-c.stopped:
+		return nil
+	default:
+		return c.prober.Stalled(time.Now())
+	}
 }
 
 // Snapshot implements [runtime.Cluster].
@@ -315,7 +324,7 @@ func (p *Plex) readSerials() error {
 func (p *Plex) saveSerials(ctx context.Context) error {
 	release, err := runtime.Own(ctx, p.fileName(p.zone(), "serials"))
 	if err != nil {
-		return nil //nolint:nilerr // the instance ended first
+		return nil // the instance ended first
 	}
 	defer release()
 	for {

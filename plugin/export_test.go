@@ -53,7 +53,7 @@ func (p *Plex) ReadZoneFiles() error { return p.statics.load() }
 func (p *Plex) Waiting() int { return len(p.waiting) }
 
 // Quit ends what waits, as Stop does.
-func (p *Plex) Quit() { p.cancel(errStopped) }
+func (p *Plex) Quit() { p.stop() }
 
 // Observe is told of each probe.
 func (p *Plex) Observe(o probe.Observation) { p.observe(o) }

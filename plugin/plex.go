@@ -148,7 +148,7 @@ func (p *Plex) firstRound(ctx context.Context) bool {
 		return true
 	case <-ctx.Done():
 		return false
-	case <-p.stopped():
+	case <-p.stopped:
 		return false
 	}
 }

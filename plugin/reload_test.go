@@ -263,7 +263,7 @@ func TestTwoReloadsAtOnce(t *testing.T) {
 	corefile := block("node plex1 "+one.addr, "node plex2 "+two.addr, "answer nodes first")
 	s := startServer(t, corefile)
 	s.eventually(main, "127.0.1.1")
-	for range 5 {
+	for range 2 {
 		old := s.instance
 		next := make(chan *caddy.Instance, 2)
 		for range cap(next) {
