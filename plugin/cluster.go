@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -224,33 +222,6 @@ func signal(ch chan struct{}) {
 	}
 }
 
-// logEvents tells of what has happened on the board since the last time.
-func (p *Plex) logEvents() {
-	for _, e := range p.board.Events(p.seen) {
-		p.seen = e.Seq
-		switch {
-		case e.Isolated:
-			log.Warningf("%s: cut off: %s; the last verdicts are held", p.zone(), e.Why)
-		case e.Subject == (zones.Subject{}):
-			log.Infof("%s: no longer cut off: %s", p.zone(), e.Why)
-		default:
-			p.logTransition(e)
-		}
-	}
-}
-
-func (p *Plex) logTransition(e board.Event) {
-	transitions.WithLabelValues(p.zone(), e.Subject.Kind.String(), e.Subject.Name, e.To.String()).Inc()
-	switch e.To {
-	case zones.Down, zones.Impostor:
-		log.Warningf("%s is %s: %s", e.Subject, e.To, e.Why)
-	case zones.Failing, zones.Starting:
-		log.Infof("%s is %s: %s", e.Subject, e.To, e.Why)
-	default:
-		log.Infof("%s is %s", e.Subject, e.To)
-	}
-}
-
 // endFirstRound tells the board when every subject has been asked.
 func (p *Plex) endFirstRound(ctx context.Context) error {
 	select {
@@ -273,36 +244,6 @@ func (p *Plex) reloadStatics() {
 // fileName returns the name of a state file of a zone.
 func (p *Plex) fileName(zone, kind string) string {
 	return filepath.Join(p.state, strings.TrimSuffix(zone, ".")+"."+kind)
-}
-
-func (p *Plex) ordersFile() string { return p.fileName(p.zone(), "orders") }
-
-// readOrders takes over the orders file. A bad one leaves the orders as they were.
-func (p *Plex) readOrders() {
-	if p.state == "" {
-		return
-	}
-	f, err := os.Open(p.ordersFile())
-	if errors.Is(err, fs.ErrNotExist) {
-		p.board.SetOrders(nil, time.Now())
-		return
-	}
-	if err != nil {
-		log.Errorf("reading the orders: %v", err)
-		return
-	}
-	defer func() { _ = f.Close() }() // only read
-	orders, err := board.ParseOrders(f)
-	if err != nil {
-		log.Errorf("reading the orders in %s: %v: the last good ones stay in force", p.ordersFile(), err)
-		return
-	}
-	for _, unknown := range p.board.SetOrders(orders, time.Now()) {
-		if slices.ContainsFunc(p.groups(), func(g string) bool { return strings.HasPrefix(unknown, g) }) {
-			continue // a node that may be found yet
-		}
-		log.Warningf("reading the orders in %s: there is no node, proxy or uplink %q", p.ordersFile(), unknown)
-	}
 }
 
 // readSerials takes over the serials that an earlier process has published.
