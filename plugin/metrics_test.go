@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -64,8 +65,15 @@ func metered(t *testing.T, zone string, lines ...string) *house {
 	return h
 }
 
+// zonesMade counts what freshZone has given out.
+var zonesMade atomic.Int64
+
+// freshZone returns a zone that nobody has had in this process, whose metrics so begin at zero however often a
+// test runs.
+func freshZone() string { return fmt.Sprintf("zone%d.example.org.", zonesMade.Add(1)) }
+
 func TestMetricsOfStates(t *testing.T) {
-	const zone = "states.example.org."
+	zone := freshZone()
 	h := metered(t, zone, with(oneProxy, "canary 192.168.1.1:53")...)
 	h.kill("192.168.1.2:443", "plex2", "plex1")
 	h.board.SetOrders([]board.OrderLine{{Name: "plex2", Order: zones.OrderDrain}}, began)
@@ -99,15 +107,16 @@ func TestMetricsOfStates(t *testing.T) {
 }
 
 func TestMetricsOfSeveralZones(t *testing.T) {
-	h := metered(t, "one.example.org.", with(oneProxy, "keys one.example.org two.example.org")...)
-	h.ask(inside, "plex.two.example.org. A")
-	if got := series(t, "two.example.org."); got["serial{view=external}"] == 0 || got["answers_total{kind=main,view=internal}"] != 1 {
+	one, two := freshZone(), freshZone()
+	h := metered(t, one, with(oneProxy, "keys "+one+" "+two)...)
+	h.ask(inside, "plex."+two+" A")
+	if got := series(t, two); got["serial{view=external}"] == 0 || got["answers_total{kind=main,view=internal}"] != 1 {
 		t.Errorf("the second zone: got %v", got)
 	}
 }
 
 func TestMetricsOfAnswers(t *testing.T) {
-	const zone = "answers.example.org."
+	zone := freshZone()
 	dir := t.TempDir()
 	zonefile := file(t, dir, "zone", "nas A 192.168.1.9")
 	h := newHouseAt(t, dir, nil, with(oneProxy, "keys "+zone, "zonefile internal "+zonefile)...)
@@ -132,7 +141,7 @@ func TestMetricsOfAnswers(t *testing.T) {
 
 // TestNoQuestionAddsASeries: whoever asks for random names must not fill Prometheus.
 func TestNoQuestionAddsASeries(t *testing.T) {
-	const zone = "random.example.org."
+	zone := freshZone()
 	h := newHouse(t, with(oneProxy, "keys "+zone, "wildcard")...)
 	ask := func(i int) {
 		for _, from := range []string{inside, outside} {
@@ -151,7 +160,7 @@ func TestNoQuestionAddsASeries(t *testing.T) {
 }
 
 func TestMetricsOfProbes(t *testing.T) {
-	const zone = "probes.example.org."
+	zone := freshZone()
 	h := newHouse(t, with(oneProxy, "keys "+zone)...)
 	plex1 := zones.Subject{Kind: zones.KindNode, Name: "plex1"}
 	h.Observe(probe.Observation{Subject: plex1, Result: board.OK, Took: time.Millisecond})
@@ -168,8 +177,9 @@ func TestMetricsOfProbes(t *testing.T) {
 
 // TestMetricNames has all of our metrics looked at by Prometheus's own linter.
 func TestMetricNames(t *testing.T) {
-	h := metered(t, "lint.example.org.", oneProxy...)
-	h.ask(inside, "plex.lint.example.org. A")
+	zone := freshZone()
+	h := metered(t, zone, oneProxy...)
+	h.ask(inside, "plex."+zone+" A")
 	h.Observe(probe.Observation{Subject: zones.Subject{Name: "plex1"}, Panicked: true})
 	h.board.SetOrders([]board.OrderLine{{Name: "plex1", Order: zones.OrderUp}}, began)
 	families, err := prometheus.DefaultGatherer.Gather()

@@ -1,10 +1,12 @@
 package runtime_test
 
 import (
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,9 +14,19 @@ import (
 	"plexha/zones"
 )
 
-func serials(t *testing.T, zone, file string) *runtime.Serials {
+// named counts what freshName has given out.
+var named atomic.Int64
+
+// freshName returns a name that nobody has had in this process, whose registry outlives a test.
+func freshName(t *testing.T) string {
 	t.Helper()
-	s, err := runtime.SerialsOf(t.Name()+" "+zone, file)
+	return fmt.Sprint(t.Name(), " ", named.Add(1))
+}
+
+// serials returns the serials of a zone that is new to the process.
+func serials(t *testing.T, file string) *runtime.Serials {
+	t.Helper()
+	s, err := runtime.SerialsOf(freshName(t), file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +55,7 @@ func TestSerialIsTheTimeOfTheChange(t *testing.T) {
 		{"half the number space ahead", zones.External, 5, 4000 + math.MaxInt32, 4000 + math.MaxInt32, true},
 		{"and one more is behind (RFC 1982)", zones.External, 6, 4000, 4001 + math.MaxInt32, true},
 	}
-	s := serials(t, "zone", "")
+	s := serials(t, "")
 	for _, step := range steps {
 		n, raised := s.For(step.view, step.records, at(step.now))
 		if n != step.want || raised != step.raised {
@@ -53,7 +65,7 @@ func TestSerialIsTheTimeOfTheChange(t *testing.T) {
 }
 
 func TestSerialWraps(t *testing.T) {
-	s := serials(t, "zone", "")
+	s := serials(t, "")
 	s.For(zones.External, 1, at(math.MaxUint32))
 	if n, _ := s.For(zones.External, 2, at(math.MaxUint32)); n != 0 {
 		t.Errorf("after the last number: got %d, want 0", n)
@@ -86,13 +98,13 @@ func TestNewer(t *testing.T) {
 
 func TestSerialsAreReadBack(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "home.duckdns.org.serials")
-	before := serials(t, "before", file)
+	before := serials(t, file)
 	before.For(zones.External, 7, at(1000))
 	before.For(zones.Internal, math.MaxUint64, at(2000))
 	if err := before.Save(file); err != nil {
 		t.Fatal(err)
 	}
-	after := serials(t, "after", file)
+	after := serials(t, file)
 	if n, raised := after.For(zones.External, 7, at(9000)); n != 1000 || raised {
 		t.Errorf("external: got %d, %t, want the 1000 of before", n, raised)
 	}
@@ -107,7 +119,7 @@ func TestSerialsAreReadBack(t *testing.T) {
 func TestSaveWritesOnlyChanges(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "serials")
-	s := serials(t, "zone", file)
+	s := serials(t, file)
 	if err := s.Save(file); err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +143,7 @@ func TestSaveWritesOnlyChanges(t *testing.T) {
 }
 
 func TestSaveNamesWhatFailed(t *testing.T) {
-	s := serials(t, "zone", "")
+	s := serials(t, "")
 	s.For(zones.External, 1, at(1000))
 	err := s.Save(filepath.Join(t.TempDir(), "gone", "serials"))
 	if err == nil || !strings.HasPrefix(err.Error(), "writing the serials: ") {
@@ -156,7 +168,7 @@ func TestBadSerialsFileCountsAsMissing(t *testing.T) {
 			if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			s, err := runtime.SerialsOf(t.Name(), file)
+			s, err := runtime.SerialsOf(freshName(t), file)
 			if err == nil || !strings.Contains(err.Error(), file) {
 				t.Errorf("got %v, want an error that names the file", err)
 			}
