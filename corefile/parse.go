@@ -47,7 +47,21 @@ func Read(name string, r io.Reader) ([]*Config, error) {
 // Parse reads the plex blocks of one server block: d holds its plex tokens, none of them taken yet, and
 // keys are the server block's. All mistakes come in one [Errors].
 func Parse(d *caddyfile.Dispenser, keys []string) ([]*Config, error) {
-	p := parser{owners: map[string]pos{}}
+	return new(Parser).Parse(d, keys)
+}
+
+// Parser reads a Corefile one server block after the other, as CoreDNS hands them out, and finds what is
+// wrong between them: a zone that two plex blocks want. The zero value is ready for a new Corefile.
+type Parser struct {
+	owners map[string]pos
+}
+
+// Parse reads the plex blocks of one more server block, as [Parse] does.
+func (r *Parser) Parse(d *caddyfile.Dispenser, keys []string) ([]*Config, error) {
+	if r.owners == nil {
+		r.owners = map[string]pos{}
+	}
+	p := parser{owners: r.owners}
 	p.server(d, keys)
 	return p.result()
 }

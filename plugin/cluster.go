@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -269,15 +270,20 @@ func (p *Plex) saveSerials(ctx context.Context) error {
 	}
 	defer release()
 	for {
-		for origin, s := range p.serials {
-			if err := s.Save(p.fileName(origin, "serials")); err != nil {
-				log.Warningf("%v", err)
-			}
-		}
+		p.writeSerials()
 		select {
 		case <-ctx.Done():
+			p.writeSerials() // one may have been raised while the last ones were written
 			return nil
 		case <-p.save:
+		}
+	}
+}
+
+func (p *Plex) writeSerials() {
+	for origin, s := range p.serials {
+		if err := s.Save(p.fileName(origin, "serials")); err != nil {
+			log.Warningf("%v", err)
 		}
 	}
 }
@@ -300,9 +306,14 @@ func stateDir(s corefile.State) string {
 	return ""
 }
 
+// writable makes the folder if there is none, for the group as well whatever the umask: both programs and
+// plexctl write there. It reports why the folder cannot be written.
 func writable(dir string) error {
-	if err := os.MkdirAll(dir, 0o770); err != nil { //nolint:gosec // group-writable: both programs and plexctl share it
-		return err
+	const shared = 0o770
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		if err := errors.Join(os.MkdirAll(dir, shared), os.Chmod(dir, shared)); err != nil { //nolint:gosec // meant
+			return err
+		}
 	}
 	f, err := os.CreateTemp(dir, ".probe-*")
 	if err != nil {

@@ -100,9 +100,20 @@ func (collector) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements [prometheus.Collector].
 func (collector) Collect(ch chan<- prometheus.Metric) {
+	// While a reload gives a zone to another block, two blocks have it for a moment: Prometheus refuses all
+	// metrics over one that comes twice.
+	seen := map[string]bool{}
 	for _, c := range runtime.All() {
-		if p, ok := c.(*Plex); ok {
-			p.collect(ch)
+		p, ok := c.(*Plex)
+		if !ok {
+			continue
+		}
+		p.collect(ch)
+		for _, origin := range p.cfg.Cluster.Origins {
+			if !seen[origin] {
+				seen[origin] = true
+				p.collectSerials(ch, origin)
+			}
 		}
 	}
 }
@@ -111,7 +122,6 @@ func (p *Plex) collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, append([]string{p.zone()}, labels...)...)
 	}
-	c := p.current.Load()
 	snap := p.board.Snapshot()
 	gauge(ageDesc, time.Since(snap.At).Seconds())
 	gauge(isolatedDesc, number(snap.Isolated))
@@ -125,11 +135,13 @@ func (p *Plex) collect(ch chan<- prometheus.Metric) {
 			gauge(orderDesc, 1, subject.Kind.String(), subject.Name, health.Order.String())
 		}
 	}
-	for _, origin := range p.cfg.Cluster.Origins {
-		for _, view := range []zones.View{zones.External, zones.Internal} {
-			z := c.zone(origin, client{view: view, variant: c.spread.Variants()[0]}) // all variants have the same
-			ch <- prometheus.MustNewConstMetric(serialDesc, prometheus.GaugeValue, float64(z.SOA.Serial), origin, view.String())
-		}
+}
+
+func (p *Plex) collectSerials(ch chan<- prometheus.Metric, origin string) {
+	c := p.current.Load()
+	for _, view := range []zones.View{zones.External, zones.Internal} {
+		z := c.zone(origin, client{view: view, variant: c.spread.Variants()[0]}) // all variants have the same
+		ch <- prometheus.MustNewConstMetric(serialDesc, prometheus.GaugeValue, float64(z.SOA.Serial), origin, view.String())
 	}
 }
 

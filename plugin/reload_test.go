@@ -377,3 +377,15 @@ func stacks() string {
 	buf := make([]byte, 1<<20)
 	return string(buf[:runtime.Stack(buf, true)])
 }
+
+// TestOneZoneInTwoBlocks: the blocks of a file are read one by one, but a zone belongs to one of them.
+func TestOneZoneInTwoBlocks(t *testing.T) {
+	one := startNode(t, "127.0.1.1")
+	good := block("node plex1 "+one.addr, "answer nodes first")
+	s := startServer(t, good)
+	s.eventually(main, "127.0.1.1")
+	err := s.restart(good + block("node plex9 "+one.addr))
+	if err == nil || !strings.Contains(err.Error(), `zone "home.duckdns.org" belongs to the plex block in`) {
+		t.Errorf("two blocks have one zone: got the error %v", err)
+	}
+}

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/coredns/caddy"
 	"github.com/coredns/coredns/core/dnsserver"
@@ -25,7 +27,7 @@ func init() { plugin.Register(name, setup) }
 // setup reads the plex blocks of one server block. It starts nothing: CoreDNS may drop an instance after its
 // setup without telling anybody.
 func setup(c *caddy.Controller) error {
-	configs, err := corefile.Parse(&c.Dispenser, c.ServerBlockKeys)
+	configs, err := ofInstance[corefile.Parser](c).Parse(&c.Dispenser, c.ServerBlockKeys)
 	if err != nil {
 		return plugin.Error(name, err)
 	}
@@ -45,9 +47,10 @@ func setup(c *caddy.Controller) error {
 			if err := checkTransfer(cfg, xfer); err != nil {
 				return plugin.Error(name, err)
 			}
-			if err := p.start(listeners(server), xfer); err != nil {
+			if err := p.start(listeners(c), xfer); err != nil {
 				return plugin.Error(name, err)
 			}
+			p.onTrial()
 			return nil
 		})
 		c.OnShutdown(func() error {
@@ -59,27 +62,51 @@ func setup(c *caddy.Controller) error {
 	return nil
 }
 
-// handOver tells of the instance's being replaced, once however many blocks it has. What is kept for the
-// instance serves as its identity.
+// ofInstance returns the one T that the blocks of a CoreDNS instance share.
+func ofInstance[T any](c *caddy.Controller) *T {
+	key := reflect.TypeFor[*T]()
+	if v, ok := c.Get(key).(*T); ok {
+		return v
+	}
+	v := new(T)
+	c.Set(key, v)
+	return v
+}
+
+// handOver lets nobody replace the instance while somebody does already. It is told of each restart once,
+// however many blocks there are.
 func handOver(c *caddy.Controller) {
-	type key struct{}
-	if c.Get(key{}) != nil {
+	turn := ofInstance[runtime.Turn](c)
+	if turn.Taken() {
 		return
 	}
-	instance := new(byte)
-	c.Set(key{}, instance)
-	c.OnRestart(func() error {
-		runtime.RestartBegins(instance)
-		return nil
-	})
-	c.OnRestartFailed(func() error {
-		runtime.RestartFailed(instance)
-		return nil
-	})
-	c.OnShutdown(func() error {
-		runtime.RestartDone(instance)
-		return nil
-	})
+	c.OnRestart(turn.Begin)
+	c.OnRestartFailed(turn.End)
+	c.OnShutdown(turn.End)
+}
+
+// onTrial has the block stopped if the instance that it belongs to does not come to serve. CoreDNS drops that
+// one without a word, but tells the instance that it was to replace, whether that has plex blocks or not.
+func (p *Plex) onTrial() {
+	var kept atomic.Bool
+	for _, other := range olderInstances() {
+		other.OnShutdown = append(other.OnShutdown, func() error {
+			kept.Store(true)
+			return nil
+		})
+		other.OnRestartFailed = append(other.OnRestartFailed, func() error {
+			if !kept.Load() {
+				p.Stop()
+			}
+			return nil
+		})
+	}
+}
+
+// olderInstances returns all instances of the process but the one that is being started, which is the last.
+func olderInstances() []*caddy.Instance {
+	all := caddy.Instances()
+	return all[:max(len(all)-1, 0)]
 }
 
 // newPlex returns a handler for one block, with its zone files read.
@@ -103,8 +130,18 @@ func checkTransfer(cfg *corefile.Config, xfer *transfer.Transfer) error {
 	return nil
 }
 
-// listeners returns where the server block listens for plain DNS.
-func listeners(server *dnsserver.Config) []netip.AddrPort {
+// listeners returns where the server block listens, under all of its keys.
+func listeners(c *caddy.Controller) []netip.AddrPort {
+	var out []netip.AddrPort
+	for i := range c.ServerBlockKeys {
+		key := *c
+		key.ServerBlockKeyIndex = i
+		out = append(out, listenersOf(dnsserver.GetConfig(&key))...)
+	}
+	return out
+}
+
+func listenersOf(server *dnsserver.Config) []netip.AddrPort {
 	port, err := strconv.ParseUint(server.Port, 10, 16)
 	if err != nil || port == 0 {
 		return nil

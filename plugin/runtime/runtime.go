@@ -27,10 +27,6 @@ var (
 	mu      sync.Mutex
 	running = map[string][]Cluster{} // by zone, oldest first
 	locks   = map[string]chan struct{}{}
-
-	restart = make(chan struct{}, 1) // held while an instance is being replaced
-	holder  any                      // the instance that holds it; guarded by mu
-	pending []Cluster                // started since then; guarded by mu
 )
 
 // Latest returns the newest running cluster of the zone, or nil.
@@ -65,9 +61,6 @@ func Started(zone string, c Cluster) {
 	mu.Lock()
 	defer mu.Unlock()
 	running[zone] = append(running[zone], c)
-	if holder != nil {
-		pending = append(pending, c)
-	}
 }
 
 // Stopped takes a cluster out again. It does nothing for one that is not in.
@@ -75,46 +68,10 @@ func Stopped(zone string, c Cluster) {
 	mu.Lock()
 	defer mu.Unlock()
 	same := func(other Cluster) bool { return other == c }
-	pending = slices.DeleteFunc(pending, same)
 	running[zone] = slices.DeleteFunc(running[zone], same)
 	if len(running[zone]) == 0 {
 		delete(running, zone)
 	}
-}
-
-// RestartBegins says that an instance is about to be replaced: what runs now is good, and what starts from now
-// on is on trial. A signal and the `reload` plugin may want to replace one instance at once: the second one
-// waits until the first is through, and then fails since the listeners are gone. The instance is any value
-// that is its alone; it must say so once for each restart.
-func RestartBegins(instance any) {
-	restart <- struct{}{}
-	mu.Lock()
-	defer mu.Unlock()
-	holder, pending = instance, nil
-}
-
-// RestartFailed stops what has started since [RestartBegins]: CoreDNS has dropped that instance without
-// shutting it down.
-func RestartFailed(instance any) {
-	for _, c := range restartEnds(instance) {
-		c.Stop()
-	}
-}
-
-// RestartDone says that the instance has been shut down. It does nothing if it was not being replaced.
-func RestartDone(instance any) { restartEnds(instance) }
-
-// restartEnds lets the next restart begin, and returns what has started during this one.
-func restartEnds(instance any) (started []Cluster) {
-	mu.Lock()
-	defer mu.Unlock()
-	if holder == nil || holder != instance {
-		return nil
-	}
-	started = pending
-	holder, pending = nil, nil
-	<-restart
-	return started
 }
 
 // Own waits until nobody else in the process writes the state file, and returns how to give it up again. On
