@@ -385,7 +385,7 @@ func TestOneZoneInTwoBlocks(t *testing.T) {
 	s := startServer(t, good)
 	s.eventually(main, "127.0.1.1")
 	err := s.restart(good + block("node plex9 "+one.addr))
-	if err == nil || !strings.Contains(err.Error(), `zone "home.duckdns.org" belongs to the plex block in`) {
+	if err == nil || !strings.Contains(err.Error(), `zone "home.duckdns.org." belongs to the plex block in line 3 already`) {
 		t.Errorf("two blocks have one zone: got the error %v", err)
 	}
 }

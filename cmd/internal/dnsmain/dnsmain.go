@@ -6,10 +6,12 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"log"
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 
 	"github.com/coredns/caddy"
 	"github.com/coredns/coredns/core/dnsserver"
@@ -86,7 +88,7 @@ func run(args []string, stdout io.Writer) error {
 		return err
 	}
 	if flagged("plugins") {
-		_, err := fmt.Fprintln(stdout, caddy.DescribePlugins())
+		_, err := fmt.Fprintln(stdout, strings.Join(Directives(), "\n"))
 		return err
 	}
 	if err := setUpLog(); err != nil {
@@ -132,16 +134,13 @@ func versions() string {
 // serve starts the servers and handles signals until one of them ends the process.
 func serve(stdout io.Writer) error {
 	signals := trapSignals()
-	corefile, err := caddy.LoadCaddyfile(serverType)
+	corefile, err := load()
 	if err != nil {
-		return fmt.Errorf("reading the Corefile: %w", err)
-	}
-	if len(corefile.Body()) == 0 {
-		return errors.New("there is no Corefile: name one with -conf FILE")
+		return err
 	}
 	instance, err := caddy.Start(corefile)
 	if err != nil {
-		return err
+		return withHint(err)
 	}
 	if !dnsserver.Quiet {
 		_, _ = io.WriteString(stdout, versions())
@@ -155,4 +154,43 @@ func serve(stdout io.Writer) error {
 		atExit() // removes the pid file
 	}
 	return err
+}
+
+// load reads the Corefile that -conf names, else the one in the working folder. Without either CoreDNS would
+// serve a `whoami` to everybody.
+func load() (caddy.Input, error) {
+	file := flag.Lookup("conf").Value.String()
+	if file == "" {
+		file = caddy.DefaultConfigFile
+		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+			return nil, errors.New("there is no Corefile: name one with -conf FILE")
+		}
+	}
+	if file != "stdin" {
+		if _, err := os.Stat(file); err != nil {
+			return nil, fmt.Errorf("reading the Corefile: %w", err)
+		}
+	}
+	input, err := caddy.LoadCaddyfile(serverType)
+	if err != nil {
+		return nil, fmt.Errorf("reading the Corefile: %w", err)
+	}
+	if len(input.Body()) == 0 {
+		return nil, fmt.Errorf("reading the Corefile: %s is empty", file)
+	}
+	return input, nil
+}
+
+// withHint adds what to do when a port cannot be had. Caddy keeps the words of an error alone.
+func withHint(err error) error {
+	switch {
+	case strings.Contains(err.Error(), "bind: permission denied"):
+		return fmt.Errorf("%w\nports below 1024 need root or the capability CAP_NET_BIND_SERVICE; "+
+			"try another one with -dns.port 5353", err)
+	case strings.Contains(err.Error(), "bind: address already in use"):
+		return fmt.Errorf("%w\nsomebody else listens there, often systemd-resolved at 127.0.0.53: "+
+			"add a line such as `bind 192.168.1.53` to each server block, or use another port with -dns.port", err)
+	default:
+		return err
+	}
 }

@@ -49,8 +49,8 @@ func (s *signals) handle() error {
 	}
 }
 
-// shutdown runs the plugins' shutdown and stops the servers, which lets queries finish. Another signal ends
-// the process at once.
+// shutdown runs the plugins' shutdown and stops the servers, which lets queries finish. Another signal to
+// stop ends the process at once.
 func (s *signals) shutdown(sig os.Signal) error {
 	clog.Infof("%v: shutting down", sig)
 	done := make(chan error, 1)
@@ -62,16 +62,20 @@ func (s *signals) shutdown(sig os.Signal) error {
 		errs = append(errs, caddy.Stop())
 		done <- errors.Join(errs...)
 	}()
-	select {
-	case err := <-done:
-		if err != nil {
-			clog.Errorf("shutting down: %v", err)
-			return exitCode(exitStopping)
+	for {
+		select {
+		case err := <-done:
+			if err != nil {
+				clog.Errorf("shutting down: %v", err)
+				return exitCode(exitStopping)
+			}
+			return nil
+		case sig := <-s.ch:
+			if slices.Contains(stopSignals, sig) {
+				clog.Infof("%v: not waiting any longer", sig)
+				return exitCode(exitForced)
+			}
 		}
-		return nil
-	case sig := <-s.ch:
-		clog.Infof("%v: not waiting any longer", sig)
-		return exitCode(exitForced)
 	}
 }
 
@@ -92,6 +96,6 @@ func (s *signals) reload(sig os.Signal) {
 	case s.newest.Load() != instance:
 		clog.Infof("%v: the reload plugin was quicker", sig)
 	default:
-		clog.Errorf("%v: the Corefile is not taken over, the old one goes on serving: %v", sig, err)
+		clog.Errorf("%v: the Corefile is not taken over, the old one goes on serving", sig) // Caddy has said why
 	}
 }
