@@ -5,6 +5,7 @@ import (
 	"go/doc"
 	"go/parser"
 	"go/token"
+	"go/types"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -377,23 +378,49 @@ func TestGateFindsFuzzTargets(t *testing.T) {
 // TestSkipsAreGated: a test that skips on its own would be skipped in CI too, and nobody would notice.
 func TestSkipsAreGated(t *testing.T) {
 	for _, f := range goFiles(t, parser.SkipObjectResolution) {
-		if !f.test || f.pkg == "e2e/internal/gate" {
+		if f.pkg == "e2e/internal/gate" {
 			continue
 		}
-		ast.Inspect(f.ast, func(n ast.Node) bool {
-			call, ok := n.(*ast.CallExpr)
-			if !ok {
-				return true
-			}
-			sel, ok := call.Fun.(*ast.SelectorExpr)
-			if !ok {
-				return true
-			}
-			if x, ok := sel.X.(*ast.Ident); ok && slices.Contains([]string{"t", "b", "tb"}, x.Name) &&
-				slices.Contains([]string{"Skip", "Skipf", "SkipNow"}, sel.Sel.Name) {
-				t.Errorf("%s calls %s.%s: use package gate", f.path, x.Name, sel.Sel.Name)
-			}
+		for _, call := range skips(f.ast) {
+			t.Errorf("%s calls %s: use package gate", f.path, call)
+		}
+	}
+}
+
+// skips returns the calls that skip a test, whatever the test goes by: t, q.tb, h.t.
+func skips(f *ast.File) []string {
+	var calls []string
+	ast.Inspect(f, func(n ast.Node) bool {
+		call, ok := n.(*ast.CallExpr)
+		if !ok {
 			return true
-		})
+		}
+		if sel, ok := call.Fun.(*ast.SelectorExpr); ok && slices.Contains([]string{"Skip", "Skipf", "SkipNow"}, sel.Sel.Name) {
+			calls = append(calls, types.ExprString(sel))
+		}
+		return true
+	})
+	return calls
+}
+
+func TestSkips(t *testing.T) {
+	tests := []struct {
+		body string
+		want []string
+	}{
+		{`t.Skip("no")`, []string{"t.Skip"}},
+		{`q.tb.Skipf("no %s", why)`, []string{"q.tb.Skipf"}},
+		{`if x { test(b).SkipNow() }`, []string{"test(b).SkipNow"}},
+		{`gate.Need(t, gate.Root)`, nil},
+		{`return fs.SkipDir`, nil},
+	}
+	for _, tt := range tests {
+		f, err := parser.ParseFile(token.NewFileSet(), "x.go", "package x\nfunc f() { "+tt.body+" }", parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(tt.want, skips(f)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.body, diff)
+		}
 	}
 }
