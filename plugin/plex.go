@@ -1,4 +1,4 @@
-// Package plugin is the CoreDNS plugin `plex`: an authoritative, split-horizon zone for a cluster of Plex
+// Package plugin is the CoreDNS plugin `plex`: an authoritative zone with two views for a cluster of Plex
 // Media Servers, whose answers follow the health of what they point at.
 package plugin
 

@@ -1,4 +1,4 @@
-// Plexdns is a CoreDNS server with the plugin `plex`: the authoritative, split-horizon name server of a
+// Plexdns is a CoreDNS server with the plugin `plex`: the authoritative name server, with two views, of a
 // cluster of Plex Media Servers.
 package main
 
