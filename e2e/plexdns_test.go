@@ -44,6 +44,7 @@ type homeConfig struct {
 	lines   []string // further properties of the plex block
 	plugins []string // further plugins of its server block
 	exact   bool     // no properties but `lines` and what the members need
+	still   bool     // without the plugin `reload`: the Corefile is read once
 }
 
 // newHome starts a home and returns when plexdns answers.
@@ -80,7 +81,10 @@ func (h *home) corefile(c homeConfig) string {
 		lines = append(lines, "tls off", "internal 127.0.0.0/8", "external 127.9.9.0/24", "uplink wan "+uplink.String(),
 			"state "+h.dns.dir)
 	}
-	plugins := append([]string{"errors", "reload 2s 0s", "bind 127.0.0.1"}, c.plugins...)
+	plugins := append([]string{"errors", "bind 127.0.0.1"}, c.plugins...)
+	if !c.still {
+		plugins = append(plugins, "reload 2s 0s")
+	}
 	return fmt.Sprintf("%s:%d {\n    %s\n    plex {\n        %s\n    }\n}\n", strings.TrimSuffix(zone, "."), h.dns.addr.Port(),
 		strings.Join(plugins, "\n    "), strings.Join(lines, "\n        "))
 }

@@ -40,6 +40,7 @@ func TestReloadUnderLoad(t *testing.T) {
 		wg.Go(func() { l.ask(ctx, i) })
 	}
 	wg.Go(func() { l.askTCP(ctx) })
+	wg.Go(func() { l.askVersion(ctx) })
 	wg.Go(func() { l.rewriteCorefile(ctx) })
 	wg.Go(func() { l.rewriteZoneFiles(ctx) })
 	wg.Go(func() { l.killANode(ctx, length/2) })
@@ -62,6 +63,7 @@ func TestReloadUnderLoad(t *testing.T) {
 	if !l.detected.Load() {
 		t.Error("the dead node is still answered")
 	}
+	l.checkVersions(length)
 	if l.answers.Load() == 0 || l.tcpAnswers.Load() == 0 {
 		t.Error("nothing was answered")
 	}
@@ -76,6 +78,7 @@ type load struct {
 	answers, lost, wrong, tcpAnswers, reconnects atomic.Int64
 
 	version  atomic.Int64 // of the zone files: the newest one written
+	versions []int64      // of the answers, in order, each once; askVersion's until it ends
 	killed   atomic.Bool  // plex1 was told to die
 	left     sync.Once    // an answer without it was seen
 	detected atomic.Bool  // and those that were on their way then have come
@@ -104,6 +107,49 @@ func (l *load) writeZoneFiles() {
 
 func (l *load) rewriteZoneFiles(ctx context.Context) {
 	every(ctx, time.Second, func(int) { l.writeZoneFiles() })
+}
+
+// askVersion follows the record that is rewritten with the zone files.
+func (l *load) askVersion(ctx context.Context) {
+	every(ctx, 10*time.Millisecond, func(int) {
+		v, err := l.servedVersion()
+		if err != nil {
+			l.t.Errorf("asking for the version: %v", err)
+			return
+		}
+		if n := len(l.versions); n == 0 || l.versions[n-1] != v {
+			l.versions = append(l.versions, v)
+		}
+	})
+}
+
+func (l *load) servedVersion() (int64, error) {
+	m, err := l.h.dns.tryAsk(inside, "version."+zone, dns.TypeTXT)
+	if err != nil {
+		return 0, err
+	}
+	if len(m.Answer) != 1 {
+		return 0, fmt.Errorf("got %v", m)
+	}
+	return strconv.ParseInt(m.Answer[0].(*dns.TXT).Txt[0], 10, 64)
+}
+
+// checkVersions: each zone file written was served, none after a newer one, and the last one still is.
+func (l *load) checkVersions(length time.Duration) {
+	l.t.Helper()
+	if !slices.IsSorted(l.versions) {
+		l.t.Errorf("the version fell: %v", l.versions)
+	}
+	if want := int(length/time.Second) / 2; len(l.versions) < want {
+		l.t.Errorf("%d versions of the zone files were served, want %d or more: %v", len(l.versions), want, l.versions)
+	}
+	eventually(l.t, 5*time.Second, func() error {
+		v, err := l.servedVersion()
+		if want := l.version.Load(); err == nil && v != want {
+			err = fmt.Errorf("version %d is served, %d was written last", v, want)
+		}
+		return err
+	})
 }
 
 func (l *load) rewriteCorefile(ctx context.Context) {
