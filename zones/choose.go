@@ -67,16 +67,17 @@ func pick(tier []member, g guess) []member {
 	return firstNonEmpty(tier, rules)
 }
 
-// pickAnyway returns the members of a tier as if all of them were up: those ordered out of service are
-// left out while others remain, those that came with a reload while others have been asked, and backups
-// while there are primaries.
+// pickAnyway returns the members of a tier as if all of them were up: those ordered down are left out while
+// others remain, those that came with a reload while others have been asked, and backups while there are
+// primaries. One that is being drained is told like the others: drain gives way to those that are up, and
+// none is.
 func pickAnyway(tier []member) []member {
+	dead := func(m *member) bool { return m.health.Order == OrderDown }
 	rules := []func(*member) bool{
-		func(m *member) bool { return m.health.Order <= OrderUp && !m.health.New && !m.backup },
-		func(m *member) bool { return m.health.Order <= OrderUp && !m.health.New },
-		func(m *member) bool { return m.health.Order <= OrderUp && !m.backup },
-		func(m *member) bool { return m.health.Order <= OrderUp },
-		func(m *member) bool { return m.drained() },
+		func(m *member) bool { return !dead(m) && !m.health.New && !m.backup },
+		func(m *member) bool { return !dead(m) && !m.health.New },
+		func(m *member) bool { return !dead(m) && !m.backup },
+		func(m *member) bool { return !dead(m) },
 		func(*member) bool { return true },
 	}
 	return firstNonEmpty(tier, rules)
@@ -229,8 +230,9 @@ func (t tiers) fallbackMode() Mode {
 }
 
 // nothingUp chooses what the main name leads to when neither its tier nor one that may stand in for it has
-// anything up. The last resort is the tier that `answer` names: with `answer nodes` that is the nodes, even
-// if there are proxies, so that what clients get when we know nothing is what they get on a good day.
+// anything up. The last resort is the tier that `answer` names, which is the proxies if there are any and
+// nothing else is said: with `answer nodes` it is the nodes, even if there are proxies, so that what clients
+// get when we know nothing is what they get on a good day.
 func (t tiers) nothingUp(tier []member) choice {
 	switch t.cluster.AllDown {
 	case Servfail:

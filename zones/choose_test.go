@@ -140,6 +140,12 @@ func TestBackupIsUsedOnlyWhenNoOtherIsUp(t *testing.T) {
 			want:  "plex1 plex2",
 		},
 		{
+			name: "as the last resort neither, with others being drained",
+			world: world().with("plex1", zones.Down).with("plex2", zones.Down).with("spare", zones.Down).
+				ordered("plex1", zones.OrderDrain).ordered("plex2", zones.OrderDrain),
+			want: "plex1 plex2",
+		},
+		{
 			name:  "before one that is being drained",
 			world: world().with("plex1", zones.Down).ordered("plex2", zones.OrderDrain),
 			want:  "spare",
@@ -282,10 +288,21 @@ func TestOrders(t *testing.T) {
 			world: cluster(nodes("plex1"), proxies("proxy1")).ordered("proxy1", zones.OrderDown), want: "plex1",
 		},
 		{name: "last resort without one ordered down", world: dead().ordered("plex1", zones.OrderDown), want: "plex2"},
-		{name: "last resort without one being drained", world: dead().ordered("plex1", zones.OrderDrain), want: "plex2"},
+		{
+			name:  "last resort with one being drained: no other is up",
+			world: dead().ordered("plex1", zones.OrderDrain), want: "plex1 | plex2",
+		},
 		{
 			name:  "last resort: drained before ordered down",
 			world: dead().ordered("plex1", zones.OrderDown).ordered("plex2", zones.OrderDrain), want: "plex2",
+		},
+		{
+			name:  "last resort: drained before one that is new",
+			world: dead().ordered("plex1", zones.OrderDrain).unasked("plex2"), want: "plex1",
+		},
+		{
+			name:  "last resort: drained before one that is new and ordered down",
+			world: dead().ordered("plex1", zones.OrderDown).unasked("plex2").ordered("plex2", zones.OrderDrain), want: "plex2",
 		},
 		{
 			name:  "last resort: all ordered down",
