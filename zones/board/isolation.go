@@ -108,6 +108,23 @@ func (b *Board) beginIsolation(now time.Time) {
 	b.wakeRun()
 }
 
+// resumeIsolation goes on with the isolation of an earlier board. A snapshot does not show which verdicts
+// were held, so that all that is failing is: it may wait for the canary, which is asked at once.
+func (b *Board) resumeIsolation(now time.Time) {
+	b.isolated = true
+	for _, s := range b.subjects {
+		if s.id.Kind == zones.KindUplink {
+			continue
+		}
+		for _, a := range s.all() {
+			if a.state == zones.Failing {
+				b.held[a] = hold{to: zones.Down, why: a.why}
+			}
+		}
+	}
+	b.askCanary(now)
+}
+
 // endIsolation has everything judged anew: what is still failing needs `fall` fresh failures.
 func (b *Board) endIsolation(now time.Time) {
 	b.isolated = false

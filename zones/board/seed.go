@@ -11,7 +11,8 @@ import (
 // Seed takes over what an earlier board's snapshot knows of the subjects that are asked in the same way
 // here, so that a reload forgets nothing, and the nodes that it has found. What is known of nodes is taken
 // over only with sameProbe: another probe asks another question. A subject that the old board did not have
-// stays out of answers until its first verdict, if the old one had ended its first round.
+// stays out of answers until its first verdict, if the old one had ended its first round. An isolation goes
+// on until a canary answers here, if there is one.
 func (b *Board) Seed(old *zones.Snapshot, sameProbe bool, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -24,6 +25,9 @@ func (b *Board) Seed(old *zones.Snapshot, sameProbe bool, now time.Time) {
 			continue
 		}
 		s.seed(h, identity, now)
+	}
+	if old.Isolated && b.cfg.Canary {
+		b.resumeIsolation(now)
 	}
 	b.publish(now)
 }

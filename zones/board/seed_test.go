@@ -155,16 +155,76 @@ func TestReloadBeforeTheFirstRoundHasEnded(t *testing.T) {
 	})
 }
 
-// One that an isolation holds in the answers stays there, and is judged anew.
-func TestReloadWhileIsolated(t *testing.T) {
-	play(t, house(nodes(1), canary), func(old *scene) {
-		old.ok("plex1")
-		old.down("plex1")
+// cutOff is a house in an isolation that holds both of its nodes, and its proxy, in the answers.
+func cutOff(t *testing.T, script func(*scene)) {
+	t.Helper()
+	watched(t, func(old *scene) {
+		old.down("plex1", proxy1, "plex2", "lte")
 		old.CanaryResult(false, time.Now())
-		next := old.reload(house(nodes(1), canary), true)
-		next.is("plex1 failing")
-		if got := next.failed("plex1"); got != zones.Failing || !next.askedCanary() {
-			old.Errorf("plex1 is %s, want failing until the canary has answered", got)
+		old.is("plex1 failing", "plex2 failing", proxy1+" failing", "lte down")
+		script(old)
+	})
+}
+
+// An isolation goes on after a reload: what it holds in the answers stays there until a canary answers, and
+// is judged anew then.
+func TestReloadWhileIsolated(t *testing.T) {
+	cfg := house(nodes(2), proxy("192.168.1.1:443"), uplink("lte", "192.0.2.1:443", "198.51.100.1"), canary)
+	cutOff(t, func(old *scene) {
+		next := old.reload(cfg, true)
+		next.run()
+		if !next.Snapshot().Isolated || !next.askedCanary() {
+			next.Error("the canary is not asked at once, or the isolation has ended")
+		}
+		next.down("plex1", "plex2", proxy1)
+		next.is("plex1 failing", "plex2 failing", proxy1+" failing", "lte down")
+		next.CanaryResult(false, time.Now())
+		next.wait(2 * time.Second)
+		if !next.askedCanary() {
+			next.Error("the canary is not asked again after an interval")
+		}
+		next.ok("plex2")
+		next.CanaryResult(true, time.Now())
+		if next.Snapshot().Isolated {
+			next.Error("isolated, though the canary answers")
+		}
+		if got := next.failed("plex1"); got != zones.Failing {
+			next.Errorf("plex1 is %s after one fresh failure, want failing", got)
+		}
+		if got := next.failed("plex1"); got != zones.Down {
+			next.Errorf("plex1 is %s after two fresh failures, want down", got)
+		}
+		next.is("plex2 up")
+	})
+}
+
+// A node that is failing at the reload, and not asked again before the canary answers, needs fresh failures.
+func TestTheCanaryAnswersRightAfterAReload(t *testing.T) {
+	cfg := house(nodes(2), proxy("192.168.1.1:443"), uplink("lte", "192.0.2.1:443", "198.51.100.1"), canary)
+	cutOff(t, func(old *scene) {
+		old.ok("lte", "lte")
+		old.failed("lte")
+		old.published()
+		next := old.reload(cfg, true)
+		next.CanaryResult(true, time.Now())
+		if got := next.failed("plex1"); got != zones.Failing {
+			next.Errorf("plex1 is %s after one fresh failure, want failing", got)
+		}
+		if got := next.failed("lte"); got != zones.Down {
+			next.Errorf("the uplink is %s after its second failure, want down: no isolation holds it", got)
+		}
+	})
+}
+
+func TestReloadWhileIsolatedDropsTheCanary(t *testing.T) {
+	cutOff(t, func(old *scene) {
+		next := old.reload(house(nodes(2), proxy("192.168.1.1:443")), true)
+		next.run()
+		if next.Snapshot().Isolated || next.askedCanary() {
+			next.Error("isolated without a canary")
+		}
+		if got := next.failed("plex1"); got != zones.Down {
+			next.Errorf("plex1 is %s after its next failure, want down", got)
 		}
 	})
 }
