@@ -20,10 +20,16 @@ type client struct {
 	subnet  *dns.EDNS0_SUBNET // the trusted client subnet; nil: none
 }
 
-// errSubnet is what a client subnet deserves that breaks RFC 7871, 6 and 7.1.2.
-var errSubnet = errors.New("the client subnet has a scope or bits beyond its prefix")
+// What a trusted client subnet deserves FORMERR for: it breaks RFC 7871, 6 and 7.1.2, or it has a rival, and
+// choosing one of the two would be guessing.
+var (
+	errSubnet  = errors.New("the client subnet has a scope or bits beyond its prefix")
+	errSubnets = errors.New("the question has more than one client subnet")
+)
 
 // client tells who asks. Client subnets of those that the Corefile does not trust are as good as not there.
+// A trusted one of length 0 says that the client is not to be told apart: it lies in no internal prefix, so
+// that the answer is the external one even if the resolver itself is in the house.
 func (p *Plex) client(c *compiled, state request.Request) (client, error) {
 	addr, err := netip.ParseAddr(state.IP())
 	if err != nil {
@@ -31,12 +37,15 @@ func (p *Plex) client(c *compiled, state request.Request) (client, error) {
 	}
 	addr = addr.Unmap().WithZone("")
 	who := client{view: c.snap.Views.Of(addr), network: zones.Network(addr)}
-	if subnet := clientSubnet(state.Req); subnet != nil && p.trusts(addr) {
-		network, err := subnetPrefix(subnet)
+	if subnets := clientSubnets(state.Req); len(subnets) > 0 && p.trusts(addr) {
+		if len(subnets) > 1 {
+			return client{}, errSubnets
+		}
+		network, err := subnetPrefix(subnets[0])
 		if err != nil {
 			return client{}, err
 		}
-		who.subnet, who.network = subnet, network
+		who.subnet, who.network = subnets[0], network
 		who.view = c.snap.Views.OfPrefix(network)
 	}
 	return who.in(c), nil
@@ -55,17 +64,19 @@ func (p *Plex) trusts(resolver netip.Addr) bool {
 	return slices.ContainsFunc(p.cfg.TrustECS, func(t netip.Prefix) bool { return t.Contains(resolver) })
 }
 
-func clientSubnet(r *dns.Msg) *dns.EDNS0_SUBNET {
+// clientSubnets returns the client subnets of a question: none, or one from whoever keeps to RFC 7871.
+func clientSubnets(r *dns.Msg) []*dns.EDNS0_SUBNET {
 	opt := r.IsEdns0()
 	if opt == nil {
 		return nil
 	}
+	var out []*dns.EDNS0_SUBNET
 	for _, o := range opt.Option {
 		if subnet, ok := o.(*dns.EDNS0_SUBNET); ok {
-			return subnet
+			out = append(out, subnet)
 		}
 	}
-	return nil
+	return out
 }
 
 // subnetPrefix checks a client subnet of a question and returns its prefix. Family 0, which dig sends with

@@ -31,16 +31,24 @@ func (s subnet) option() dns.EDNS0 {
 // askWith asks with a client subnet, as a resolver at the address from, through the wire format.
 func (h *house) askWith(from string, s subnet, text string) *dns.Msg {
 	h.t.Helper()
+	return h.askWithAll(from, []subnet{s}, text)
+}
+
+// askWithAll is [house.askWith] with any number of client subnets in one question.
+func (h *house) askWithAll(from string, subnets []subnet, text string) *dns.Msg {
+	h.t.Helper()
 	q := question(h.t, text)
 	q.SetEdns0(1232, false)
-	q.IsEdns0().Option = []dns.EDNS0{s.option()}
+	for _, s := range subnets {
+		q.IsEdns0().Option = append(q.IsEdns0().Option, s.option())
+	}
 	wire, err := q.Pack()
 	if err != nil {
-		h.t.Fatalf("%+v: %v", s, err)
+		h.t.Fatalf("%+v: %v", subnets, err)
 	}
 	received := new(dns.Msg)
 	if err := received.Unpack(wire); err != nil {
-		h.t.Fatalf("%+v: %v", s, err)
+		h.t.Fatalf("%+v: %v", subnets, err)
 	}
 	return h.send(from, received)
 }
@@ -108,6 +116,32 @@ func TestClientSubnet(t *testing.T) {
 			}
 			if got := returned(m); got != tt.scope {
 				t.Errorf("subnet in the answer: got %s, want %s", got, tt.scope)
+			}
+		})
+	}
+}
+
+func TestTwoClientSubnets(t *testing.T) {
+	h := newHouse(t, with(oneProxy, "trust_ecs 192.0.2.53")...)
+	in, out := subnet{1, "192.168.1.0", 24, 0}, subnet{1, "198.51.100.0", 24, 0}
+	for _, tt := range []struct {
+		what    string
+		from    string
+		subnets []subnet
+		want    string
+	}{
+		{"of a trusted resolver", "192.0.2.53", []subnet{in, out}, "formerr"},
+		{"of a trusted resolver, alike", "192.0.2.53", []subnet{in, in}, "formerr"},
+		{"of anybody else: ignored", "198.51.100.9", []subnet{in, out}, "203.0.113.7"},
+		{"of a client in the house: ignored", inside, []subnet{out, out}, "192.168.1.2"},
+	} {
+		t.Run(tt.what, func(t *testing.T) {
+			m := h.askWithAll(tt.from, tt.subnets, "plex.home.duckdns.org. A")
+			if got := words(m); got != tt.want {
+				t.Errorf("got %s, want %s", got, tt.want)
+			}
+			if got := returned(m); got != "none" {
+				t.Errorf("subnet in the answer: %s", got)
 			}
 		})
 	}

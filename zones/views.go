@@ -84,8 +84,9 @@ func (v *Views) Of(addr netip.Addr) View {
 }
 
 // OfPrefix returns the view of the clients of a whole network: internal only if it lies inside an
-// internal prefix that holds no external one within the network. The prefix of length 0 is external
-// (RFC 7871, 7.1.2: the client asks not to be told apart).
+// internal prefix that holds no external one within the network. The prefix of length 0, with which a client
+// asks not to be told apart (RFC 7871, 7.1.2), counts as one inside none: it is external, whoever sends it
+// and whatever is listed.
 func (v *Views) OfPrefix(p netip.Prefix) View {
 	p = unmapped(p)
 	if p.Bits() <= 0 {
