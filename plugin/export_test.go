@@ -1,7 +1,9 @@
 package plugin
 
 import (
+	"context"
 	"fmt"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -43,6 +45,7 @@ func (p *Plex) Show(now time.Time) error {
 	if c.snap.Ready {
 		p.askedOnce.Do(func() { close(p.asked) })
 	}
+	signal(p.save)
 	return nil
 }
 
@@ -60,3 +63,21 @@ func (p *Plex) Observe(o probe.Observation) { p.observe(o) }
 
 // Announced reports whether a change of the external view waits to be told to the secondaries.
 func (p *Plex) Announced() bool { return len(p.announce) > 0 }
+
+// Start brings the plugin to life as a server block does that listens there.
+func (p *Plex) Start(own []netip.AddrPort) error { return p.start(own, nil) }
+
+// ProbeFor makes a prober that reports to b, and counts as the plugin's.
+func (p *Plex) ProbeFor(b probe.Board) *probe.Prober {
+	p.prober = probe.New(probe.Options{Config: p.cfg, Board: b})
+	return p.prober
+}
+
+// SaveSerials writes the serials down in the folder until ctx ends, as the plugin's task does.
+func (p *Plex) SaveSerials(ctx context.Context, folder string) error {
+	p.state = folder
+	return p.saveSerials(ctx)
+}
+
+// New returns the plugin of a block.
+func New(cfg *corefile.Config) (*Plex, error) { return newPlex(cfg, "") }

@@ -1,6 +1,7 @@
 package plugin_test
 
 import (
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -18,13 +19,17 @@ type askers struct {
 
 func (a *askers) ask(h *house, n int, text string) {
 	for range n {
-		q := question(h.t, text)
-		a.Go(func() {
-			answer := words(h.exchange(&test.ResponseWriter{RemoteIP: inside}, q))
-			count, _ := a.byAnswer.LoadOrStore(answer, new(atomic.Int64))
-			count.(*atomic.Int64).Add(1)
-		})
+		a.askFrom(h, inside, text)
 	}
+}
+
+func (a *askers) askFrom(h *house, client, text string) {
+	q := question(h.t, text)
+	a.Go(func() {
+		answer := words(h.exchange(&test.ResponseWriter{RemoteIP: client}, q))
+		count, _ := a.byAnswer.LoadOrStore(answer, new(atomic.Int64))
+		count.(*atomic.Int64).Add(1)
+	})
 }
 
 func (a *askers) got(answer string) int64 {
@@ -71,6 +76,31 @@ func TestManagedNamesWaitForTheFirstRound(t *testing.T) {
 		}
 		if got := h.Waiting(); got != 0 {
 			t.Errorf("%d still wait", got)
+		}
+	})
+}
+
+// TestWhoWaitedIsAnsweredFromTheNewZones: while nothing is known every node has its share of the clients. Those
+// whose node has turned out dead by the end of the round are spread over the others.
+func TestWhoWaitedIsAnsweredFromTheNewZones(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := coldHouse(t, t.TempDir(), nil, with(twoNodes, "answer nodes spread")...)
+		var waiting askers
+		const clients = 32
+		for i := range clients {
+			waiting.askFrom(h, fmt.Sprintf("192.168.1.%d", 100+i), "plex.home.duckdns.org. A")
+		}
+		synctest.Wait()
+		if got := h.Waiting(); got != clients {
+			t.Fatalf("%d questions wait, want %d", got, clients)
+		}
+		h.kill("plex1")
+		h.revive("plex2")
+		h.board.FirstRoundDone(began)
+		h.show()
+		waiting.Wait()
+		if got := waiting.got("192.168.1.12"); got != clients {
+			t.Errorf("%d clients got the node that is up, want %d", got, clients)
 		}
 	})
 }
