@@ -101,12 +101,13 @@ func addrs(of ...*standIn) []netip.Addr {
 
 // plexdns is the program, as a process, with its Corefile.
 type plexdns struct {
-	tb   testing.TB
-	ns   string // the network namespace; empty: the test's
-	dir  string
-	addr netip.AddrPort
-	proc *process
-	ends bool // it was told to end
+	tb    testing.TB
+	ns    string // the network namespace; empty: the test's
+	dir   string
+	addr  netip.AddrPort
+	flags []string // beside -conf
+	proc  *process
+	ends  bool // it was told to end
 }
 
 // newPlexdns picks a folder and a port. It writes nothing and starts nothing.
@@ -134,7 +135,8 @@ func writeFile(tb testing.TB, name, content string) {
 // launch starts it and does not wait. When the test ends, it must end well.
 func (p *plexdns) launch() {
 	p.tb.Helper()
-	cmd := exec.CommandContext(context.Background(), programs.path(p.tb, "plexdns"), "-conf", p.file())
+	args := append([]string{"-conf", p.file()}, p.flags...)
+	cmd := exec.CommandContext(context.Background(), programs.path(p.tb, "plexdns"), args...)
 	p.proc = startProcess(p.tb, p.ns, cmd)
 	p.ends = false
 	p.tb.Cleanup(p.stop)
