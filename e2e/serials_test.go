@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -16,10 +15,11 @@ import (
 // the same records have the same serial, so that no secondary takes them for older ones, and none fetches them
 // in vain.
 func TestSerialsOutliveACrash(t *testing.T) {
-	h := newHome(t, homeConfig{})
+	file := filepath.Join(t.TempDir(), "outside.zone")
+	writeFile(t, file, boxAt(1))
+	h := newHome(t, homeConfig{still: true, lines: []string{"zonefile external " + file}})
 	first := h.serialOutside()
-	changed := strings.ReplaceAll(h.corefile(homeConfig{}), uplink.String(), "203.0.113.8")
-	h.dns.write(changed)
+	writeFile(t, file, boxAt(2)) // no reload: one writes all serials down when it begins
 	var raised uint32
 	eventually(t, 10*time.Second, func() error {
 		if raised = h.serialOutside(); raised == first {
@@ -41,7 +41,7 @@ func TestSerialsOutliveACrash(t *testing.T) {
 	if got := h.serialOutside(); got != raised {
 		t.Errorf("after the crash the serial is %d, want %d as before", got, raised)
 	}
-	h.dns.write(strings.ReplaceAll(changed, "203.0.113.8", "203.0.113.9"))
+	writeFile(t, file, boxAt(3))
 	eventually(t, 10*time.Second, func() error {
 		if got := h.serialOutside(); got <= raised {
 			return fmt.Errorf("after another change the serial is %d, want more than %d", got, raised)
