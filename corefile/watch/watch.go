@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -13,49 +14,140 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// settle is how long a file must be left alone before it counts as changed: editors and `cp` write in
-// several steps.
-const settle = 50 * time.Millisecond
+// What is waited for.
+const (
+	// settle is how long a file must be left alone before it counts as changed: editors and `cp` write in
+	// several steps.
+	settle = 50 * time.Millisecond
+	// longest bounds how long a file that is never left alone keeps its first change to itself.
+	longest = time.Second
+	// retry is how often a folder that went away is looked for.
+	retry = time.Second
+)
 
 // Files calls changed once when it has begun to watch, so that no change is missed between an earlier
 // reading and now, and then whenever one of the files may have been written, created, renamed or removed,
-// until ctx ends. Changes that come together give one call. The folders must exist; the files need not.
-// Files blocks; it returns an error if the folders cannot be watched, or one of them goes away.
+// until ctx ends. A file that is a symbolic link has changed as well when what it leads to has. Changes that
+// come together give one call, at most a second after the first of them.
+//
+// The files need not exist. Their folders must when Files begins, else it returns an error; one that goes
+// away later counts as a change, and so does its return. Files blocks.
 func Files(ctx context.Context, files []string, changed func()) error {
-	watcher, err := fsnotify.NewWatcher()
+	w, err := newWatcher(files)
 	if err != nil {
-		return fmt.Errorf("watching files: %w", err)
+		return err
 	}
-	defer func() { _ = watcher.Close() }() // nothing is left to lose
-	for _, dir := range folders(files) {
-		if err := watcher.Add(dir); err != nil {
-			return fmt.Errorf("watching %s: %w", dir, err)
-		}
-	}
-	timer := time.NewTimer(0)
-	defer timer.Stop()
+	defer func() { _ = w.Close() }() // nothing is left to lose
+	defer w.settled.Stop()
+	defer w.retry.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case event := <-watcher.Events:
-			switch {
-			case concerns(event, files):
-				timer.Reset(settle)
-			case gone(event, files):
-				return fmt.Errorf("watching %s: the folder has gone, changes in a new one are not seen", event.Name)
+		case event := <-w.Events:
+			if w.concerns(event) {
+				w.note()
 			}
-		case err := <-watcher.Errors:
+		case err := <-w.Errors:
 			if errors.Is(err, fsnotify.ErrEventOverflow) {
-				timer.Reset(settle) // something was missed: look
+				w.note() // something was missed: look
 			}
-		case <-timer.C:
+		case <-w.settled.C:
+			w.first = time.Time{}
+			w.follow() // before the reading, so that no change behind it is missed
 			changed()
+		case <-w.retry.C:
+			w.lookAgain()
 		}
 	}
 }
 
-// folders returns each folder once.
+// watcher watches the folders of some files, and of what those lead to that are symbolic links.
+type watcher struct {
+	*fsnotify.Watcher
+	files   []string
+	names   []string    // the files, and the names that the links among them lead over
+	missing []string    // the folders of names that cannot be watched now
+	settled *time.Timer // fires when the files have been left alone
+	retry   *time.Timer // runs while a folder is missing
+	first   time.Time   // of the changes that are not told yet; zero: there are none
+}
+
+// newWatcher watches the files' own folders. That its first change is due at once makes it follow the links.
+func newWatcher(files []string) (*watcher, error) {
+	inner, err := fsnotify.NewWatcher()
+	if err != nil {
+		return nil, fmt.Errorf("watching files: %w", err)
+	}
+	w := &watcher{Watcher: inner, files: files, settled: time.NewTimer(0), retry: time.NewTimer(retry)}
+	for _, dir := range folders(files) {
+		if err := w.Add(dir); err != nil {
+			_ = w.Close() // the error before says more
+			return nil, fmt.Errorf("watching %s: %w", dir, err)
+		}
+	}
+	return w, nil
+}
+
+// note has the change told when the files have been left alone, or when that takes too long.
+func (w *watcher) note() {
+	if w.first.IsZero() {
+		w.first = time.Now()
+	}
+	w.settled.Reset(min(settle, time.Until(w.first.Add(longest))))
+}
+
+// follow watches the folders in which the files, and what they lead to, are now. To watch one once more does
+// no harm, and is what it takes when another folder has come in the place of one that went away.
+func (w *watcher) follow() {
+	w.names, w.missing = nil, nil
+	for _, f := range w.files {
+		w.names = append(w.names, trail(f)...)
+	}
+	dirs := folders(w.names)
+	for _, dir := range w.WatchList() {
+		if !slices.Contains(dirs, dir) {
+			_ = w.Remove(dir) // it is of no interest any more, watched or not
+		}
+	}
+	for _, dir := range dirs {
+		if err := w.Add(dir); err != nil {
+			w.missing = append(w.missing, dir)
+		}
+	}
+	w.retry.Stop()
+	if len(w.missing) > 0 {
+		w.retry.Reset(retry)
+	}
+}
+
+// lookAgain looks for the folders that are missing. That one has come back is a change.
+func (w *watcher) lookAgain() {
+	before := w.missing
+	w.follow()
+	if !slices.Equal(before, w.missing) {
+		w.note()
+	}
+}
+
+// concerns reports whether an event may have changed one of the files: it is about one of their names, or
+// tells that one of their folders was removed or renamed. A name that starts with two dots is the link that
+// Kubernetes swaps under all files of a folder at once.
+func (w *watcher) concerns(event fsnotify.Event) bool {
+	if event.Op == fsnotify.Chmod {
+		return false
+	}
+	name := filepath.Clean(event.Name)
+	base := filepath.Base(name)
+	switch {
+	case len(base) > 2 && base[:2] == "..", slices.Contains(w.names, name):
+		return true
+	default:
+		return event.Has(fsnotify.Remove|fsnotify.Rename) && slices.Contains(folders(w.names), name)
+	}
+}
+
+// folders returns the folder of each file, once.
 func folders(files []string) []string {
 	var out []string
 	for _, f := range files {
@@ -65,22 +157,32 @@ func folders(files []string) []string {
 	return slices.Compact(out)
 }
 
-// concerns reports whether an event may have changed one of the files. A name that starts with two dots is
-// the link that Kubernetes swaps under all files of a folder at once.
-func concerns(event fsnotify.Event, files []string) bool {
-	if event.Op == fsnotify.Chmod {
-		return false
+// maxLinks is where Linux gives up as well (path_resolution(7)).
+const maxLinks = 40
+
+// trail returns the file's name, and if it is a symbolic link the names that it leads over, the last of which
+// need not exist.
+func trail(file string) []string {
+	names := []string{filepath.Clean(file)}
+	for range maxLinks {
+		name := names[len(names)-1]
+		next, err := os.Readlink(name)
+		if err != nil {
+			break // no link
+		}
+		if !filepath.IsAbs(next) {
+			next = filepath.Join(filepath.Dir(located(name)), next)
+		}
+		names = append(names, located(next))
 	}
-	base := filepath.Base(event.Name)
-	if len(base) > 2 && base[:2] == ".." {
-		return true
-	}
-	return slices.ContainsFunc(files, func(f string) bool {
-		return filepath.Clean(f) == filepath.Clean(event.Name)
-	})
+	return names
 }
 
-// gone reports whether an event tells that a folder of the files was removed or renamed.
-func gone(event fsnotify.Event, files []string) bool {
-	return event.Op.Has(fsnotify.Remove|fsnotify.Rename) && slices.Contains(folders(files), filepath.Clean(event.Name))
+// located returns the name with the links in its folder resolved, as far as there is one.
+func located(name string) string {
+	dir, err := filepath.EvalSymlinks(filepath.Dir(name))
+	if err != nil {
+		return name
+	}
+	return filepath.Join(dir, filepath.Base(name))
 }

@@ -193,28 +193,155 @@ func TestFolderThatIsMissing(t *testing.T) {
 	}
 }
 
-func TestFolderThatGoesAway(t *testing.T) {
+// contentAt waits until a call tells of a file with that content.
+func (w *watched) contentAt(file, want string) {
+	w.t.Helper()
+	for {
+		w.called()
+		if got, err := os.ReadFile(file); err == nil && string(got) == want {
+			return
+		}
+	}
+}
+
+func TestFolderThatGoesAwayAndComesBack(t *testing.T) {
 	for what, leave := range map[string]func(dir string) error{
 		"removed": os.RemoveAll,
 		"renamed": func(dir string) error { return os.Rename(dir, dir+".old") },
 	} {
 		t.Run(what, func(t *testing.T) {
+			t.Parallel() // it takes a second
 			dir := filepath.Join(t.TempDir(), "folder")
+			file := filepath.Join(dir, "zone")
 			must(t, os.Mkdir(dir, 0o700))
-			begun, ended := make(chan struct{}, 10), make(chan error, 1)
-			go func() {
-				ended <- watch.Files(t.Context(), []string{filepath.Join(dir, "zone")}, func() { begun <- struct{}{} })
-			}()
-			<-begun
+			w := start(t, file)
 			must(t, leave(dir))
-			select {
-			case err := <-ended:
-				if err == nil || !strings.Contains(err.Error(), "the folder has gone") {
-					t.Errorf("got %v", err)
-				}
-			case <-time.After(patience):
-				t.Fatal("nobody noticed")
-			}
+			w.called()
+			must(t, os.Mkdir(dir+".new", 0o700))
+			write(t, filepath.Join(dir+".new", "zone"), "back")
+			must(t, os.Rename(dir+".new", dir))
+			w.contentAt(file, "back")
+			write(t, file, "and written")
+			w.contentAt(file, "and written")
 		})
+	}
+}
+
+func TestFolderThatIsReplacedAtOnce(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "folder")
+	file := filepath.Join(dir, "zone")
+	for _, d := range []string{dir, dir + ".new"} {
+		must(t, os.Mkdir(d, 0o700))
+		write(t, filepath.Join(d, "zone"), d)
+	}
+	w := start(t, file)
+	must(t, os.Rename(dir, dir+".old"))
+	must(t, os.Rename(dir+".new", dir))
+	w.contentAt(file, dir+".new")
+	write(t, file, "written")
+	w.contentAt(file, "written")
+}
+
+// One folder that stays away does not keep another from being seen to come back.
+func TestOneOfTwoFoldersComesBack(t *testing.T) {
+	t.Parallel() // it takes a second
+	one, two := filepath.Join(t.TempDir(), "one"), filepath.Join(t.TempDir(), "two")
+	must(t, os.Mkdir(one, 0o700))
+	must(t, os.Mkdir(two, 0o700))
+	file := filepath.Join(two, "zone")
+	w := start(t, filepath.Join(one, "zone"), file)
+	must(t, os.Remove(one))
+	must(t, os.Remove(two))
+	w.called()
+	must(t, os.Mkdir(two, 0o700))
+	write(t, file, "back")
+	w.contentAt(file, "back")
+}
+
+// TestLinksAreFollowed changes what a file leads to that is a symbolic link, in another folder.
+func TestLinksAreFollowed(t *testing.T) {
+	for _, tt := range []struct {
+		what   string
+		change func(t *testing.T, target, file string)
+	}{
+		{"written in place", func(t *testing.T, target, _ string) { write(t, target, "new") }},
+		{"replaced by a rename", func(t *testing.T, target, _ string) {
+			write(t, target+"~", "new")
+			must(t, os.Rename(target+"~", target))
+		}},
+		{"led elsewhere", func(t *testing.T, target, file string) {
+			write(t, target+".other", "new")
+			must(t, os.Symlink(target+".other", file+"~"))
+			must(t, os.Rename(file+"~", file))
+		}},
+		{"led elsewhere in between", func(t *testing.T, target, _ string) {
+			write(t, target+".other", "new")
+			must(t, os.Symlink("zone.other", target+"~"))
+			must(t, os.Rename(target+"~", target))
+		}},
+	} {
+		t.Run(tt.what, func(t *testing.T) {
+			target, file := filepath.Join(t.TempDir(), "zone"), filepath.Join(t.TempDir(), "zone")
+			write(t, target, "old")
+			must(t, os.Symlink(target, file))
+			w := start(t, file)
+			tt.change(t, target, file)
+			w.contentAt(file, "new")
+		})
+	}
+}
+
+// What a link has begun to lead to is watched, and so is what it leads to in vain.
+func TestLinksAreFollowedAgain(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "zone")
+	first, second := filepath.Join(t.TempDir(), "zone"), filepath.Join(t.TempDir(), "zone")
+	write(t, first, "first")
+	must(t, os.Symlink(first, file))
+	w := start(t, file)
+	must(t, os.Symlink(second, file+"~"))
+	must(t, os.Rename(file+"~", file))
+	w.called()
+	write(t, second, "second")
+	w.contentAt(file, "second")
+	must(t, os.Remove(second))
+	w.called()
+	write(t, second, "third")
+	w.contentAt(file, "third")
+}
+
+func TestLinkOverOtherLinks(t *testing.T) {
+	base := t.TempDir()
+	for _, dir := range []string{"files", "links", "real"} {
+		must(t, os.Mkdir(filepath.Join(base, dir), 0o700))
+	}
+	must(t, os.Symlink("real", filepath.Join(base, "alias")))
+	must(t, os.Symlink("../alias/zone", filepath.Join(base, "links", "zone")))
+	file := filepath.Join(base, "files", "zone")
+	must(t, os.Symlink("../links/zone", file))
+	w := start(t, file)
+	write(t, filepath.Join(base, "real", "zone"), "new")
+	w.contentAt(file, "new")
+}
+
+func TestLinkThatLeadsToItself(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "zone")
+	must(t, os.Symlink("zone", file))
+	w := start(t, file)
+	must(t, os.Remove(file))
+	w.called()
+	write(t, file, "new")
+	w.contentAt(file, "new")
+}
+
+// TestFileThatIsNeverLeftAlone is written all the time: its changes are told all the same.
+func TestFileThatIsNeverLeftAlone(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "zone")
+	w := start(t, file)
+	begin := time.Now()
+	for len(w.calls) == 0 {
+		write(t, file, "new")
+		if time.Since(begin) > patience {
+			t.Fatal("the changes were not seen")
+		}
 	}
 }
