@@ -42,7 +42,8 @@ type cluster struct {
 	recompile chan struct{} // one slot: a zone file has changed
 	save      chan struct{} // one slot: a serial has changed
 	announce  chan struct{} // one slot: the external view has changed
-	seen      uint64        // the last event that was logged
+	diary     diary         // what has been logged
+	badOrders bool          // the last reading of the orders file has failed
 
 	cancel  context.CancelCauseFunc // of all tasks; nil before they run
 	stopped chan struct{}           // closed by stop

@@ -81,3 +81,22 @@ func (p *Plex) SaveSerials(ctx context.Context, folder string) error {
 
 // New returns the plugin of a block.
 func New(cfg *corefile.Config) (*Plex, error) { return newPlex(cfg, "") }
+
+// LogEvents tells what is new, as the loop that follows the board does.
+func (p *Plex) LogEvents() { p.logEvents() }
+
+// Woken reports whether that loop is to look again, and takes that note.
+func (p *Plex) Woken() bool {
+	select {
+	case <-p.recompile:
+		return true
+	default:
+		return false
+	}
+}
+
+// ReadOrders takes over the orders file of a state folder.
+func (p *Plex) ReadOrders(folder string) {
+	p.state = folder
+	p.readOrders()
+}
