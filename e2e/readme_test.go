@@ -31,7 +31,7 @@ func readmeBlock(t *testing.T, language, words string) string {
 		t.Fatal(err)
 	}
 	var found []string
-	for _, m := range regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
+	for _, m := range regexp.MustCompile("(?s)```(\\w*)\n(.*?\n)```").FindAllStringSubmatch(string(text), -1) {
 		if m[1] == language && strings.Contains(m[2], words) {
 			found = append(found, m[2])
 		}
