@@ -38,7 +38,7 @@ func Files(ctx context.Context, files []string, changed func()) error {
 		return err
 	}
 	defer func() { _ = w.Close() }() // nothing is left to lose
-	defer w.settled.Stop()
+	defer w.changes.due.Stop()
 	defer w.retry.Stop()
 	for {
 		select {
@@ -46,14 +46,14 @@ func Files(ctx context.Context, files []string, changed func()) error {
 			return nil
 		case event := <-w.Events:
 			if w.concerns(event) {
-				w.note()
+				w.changes.note()
 			}
 		case err := <-w.Errors:
 			if errors.Is(err, fsnotify.ErrEventOverflow) {
-				w.note() // something was missed: look
+				w.changes.note() // something was missed: look
 			}
-		case <-w.settled.C:
-			w.first = time.Time{}
+		case <-w.changes.due.C:
+			w.changes.told()
 			w.follow() // before the reading, so that no change behind it is missed
 			changed()
 		case <-w.retry.C:
@@ -66,11 +66,10 @@ func Files(ctx context.Context, files []string, changed func()) error {
 type watcher struct {
 	*fsnotify.Watcher
 	files   []string
-	names   []string    // the files, and the names that the links among them lead over
-	missing []string    // the folders of names that cannot be watched now
-	settled *time.Timer // fires when the files have been left alone
+	names   []string // where the files are, and what the links among them lead over
+	missing []string // the folders of names that cannot be watched now
+	changes *gathering
 	retry   *time.Timer // runs while a folder is missing
-	first   time.Time   // of the changes that are not told yet; zero: there are none
 }
 
 // newWatcher watches the files' own folders. That its first change is due at once makes it follow the links.
@@ -79,22 +78,15 @@ func newWatcher(files []string) (*watcher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("watching files: %w", err)
 	}
-	w := &watcher{Watcher: inner, files: files, settled: time.NewTimer(0), retry: time.NewTimer(retry)}
-	for _, dir := range folders(files) {
+	w := &watcher{Watcher: inner, files: files, changes: newGathering(), retry: time.NewTimer(retry)}
+	for _, f := range files {
+		dir := filepath.Dir(located(f))
 		if err := w.Add(dir); err != nil {
 			_ = w.Close() // the error before says more
 			return nil, fmt.Errorf("watching %s: %w", dir, err)
 		}
 	}
 	return w, nil
-}
-
-// note has the change told when the files have been left alone, or when that takes too long.
-func (w *watcher) note() {
-	if w.first.IsZero() {
-		w.first = time.Now()
-	}
-	w.settled.Reset(min(settle, time.Until(w.first.Add(longest))))
 }
 
 // follow watches the folders in which the files, and what they lead to, are now. To watch one once more does
@@ -126,7 +118,7 @@ func (w *watcher) lookAgain() {
 	before := w.missing
 	w.follow()
 	if !slices.Equal(before, w.missing) {
-		w.note()
+		w.changes.note()
 	}
 }
 
@@ -147,6 +139,26 @@ func (w *watcher) concerns(event fsnotify.Event) bool {
 	}
 }
 
+// gathering waits for changes that come together with a first one.
+type gathering struct {
+	due   *time.Timer // fires when the files have been left alone, or when that takes too long
+	first time.Time   // of the changes that are not told yet; zero: there are none
+}
+
+// newGathering returns one that is due at once.
+func newGathering() *gathering { return &gathering{due: time.NewTimer(0)} }
+
+// note takes note of a change.
+func (g *gathering) note() {
+	if g.first.IsZero() {
+		g.first = time.Now()
+	}
+	g.due.Reset(max(0, min(settle, time.Until(g.first.Add(longest)))))
+}
+
+// told forgets the changes.
+func (g *gathering) told() { g.first = time.Time{} }
+
 // folders returns the folder of each file, once.
 func folders(files []string) []string {
 	var out []string
@@ -160,25 +172,27 @@ func folders(files []string) []string {
 // maxLinks is where Linux gives up as well (path_resolution(7)).
 const maxLinks = 40
 
-// trail returns the file's name, and if it is a symbolic link the names that it leads over, the last of which
-// need not exist.
+// trail returns where the file is, and if it is a symbolic link all places that it leads over, the last of
+// which may be empty.
 func trail(file string) []string {
-	names := []string{filepath.Clean(file)}
+	place := located(file)
+	places := []string{place}
 	for range maxLinks {
-		name := names[len(names)-1]
-		next, err := os.Readlink(name)
+		next, err := os.Readlink(place)
 		if err != nil {
 			break // no link
 		}
 		if !filepath.IsAbs(next) {
-			next = filepath.Join(filepath.Dir(located(name)), next)
+			next = filepath.Join(filepath.Dir(place), next)
 		}
-		names = append(names, located(next))
+		place = located(next)
+		places = append(places, place)
 	}
-	return names
+	return places
 }
 
-// located returns the name with the links in its folder resolved, as far as there is one.
+// located returns the file's name with the links in its folder resolved, if there is such a folder: events
+// call a folder by one name, however many lead to it.
 func located(name string) string {
 	dir, err := filepath.EvalSymlinks(filepath.Dir(name))
 	if err != nil {

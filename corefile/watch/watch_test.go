@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -323,6 +324,37 @@ func TestLinkOverOtherLinks(t *testing.T) {
 	w.contentAt(file, "new")
 }
 
+// Two names of one folder are one folder, by whichever of them its events are told.
+func TestFolderWithTwoNames(t *testing.T) {
+	base := t.TempDir()
+	folder := filepath.Join(base, "folder")
+	must(t, os.Mkdir(folder, 0o700))
+	for _, alias := range []string{"alias", "zalias"} { // before and behind it
+		must(t, os.Symlink("folder", filepath.Join(base, alias)))
+	}
+	must(t, os.Symlink("../zalias/five", filepath.Join(folder, "link")))
+	w := start(t, filepath.Join(base, "alias", "one"), filepath.Join(folder, "two"),
+		filepath.Join(base, "zalias", "three"), filepath.Join(base, "alias", "link"))
+	for _, file := range []string{"one", "two", "three", "five"} {
+		write(t, filepath.Join(folder, file), "new")
+		w.contentAt(filepath.Join(folder, file), "new")
+	}
+}
+
+// A relative link begins where its folder is, not where another link to that folder is.
+func TestRelativeLinkBehindALink(t *testing.T) {
+	base := t.TempDir()
+	for _, dir := range []string{"deep", "deep/files", "deep/targets"} {
+		must(t, os.Mkdir(filepath.Join(base, dir), 0o700))
+	}
+	must(t, os.Symlink("deep/files", filepath.Join(base, "alias")))
+	must(t, os.Symlink("../targets/zone", filepath.Join(base, "deep", "files", "zone")))
+	file := filepath.Join(base, "alias", "zone")
+	w := start(t, file)
+	write(t, filepath.Join(base, "deep", "targets", "zone"), "new")
+	w.contentAt(file, "new")
+}
+
 func TestLinkThatLeadsToItself(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "zone")
 	must(t, os.Symlink("zone", file))
@@ -343,5 +375,49 @@ func TestFileThatIsNeverLeftAlone(t *testing.T) {
 		if time.Since(begin) > patience {
 			t.Fatal("the changes were not seen")
 		}
+	}
+	w.called()
+	const times = 50
+	for range times {
+		write(t, file, "new")
+	}
+	w.called()
+	if got := 1 + len(w.calls); got > times/2 {
+		t.Errorf("%d calls for %d changes that came together later", got, times)
+	}
+}
+
+// TestGathering tells when changes are due that come at these times.
+func TestGathering(t *testing.T) {
+	const pause = 40 * time.Millisecond // shorter than what counts as leaving a file alone
+	for _, tt := range []struct {
+		what    string
+		changes int
+		want    time.Duration
+	}{
+		{"one", 1, 50 * time.Millisecond},
+		{"two that come together", 2, pause + 50*time.Millisecond},
+		{"many, until almost too long", 24, 23*pause + 50*time.Millisecond},
+		{"many, for too long", 26, time.Second},
+	} {
+		t.Run(tt.what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := watch.NewGathering()
+				g.Told() // the first reading
+				for range 2 {
+					time.Sleep(time.Minute)
+					begin := time.Now()
+					for i := range tt.changes {
+						if i > 0 {
+							time.Sleep(pause)
+						}
+						g.Note()
+					}
+					if got := g.Told().Sub(begin); got != tt.want {
+						t.Errorf("told after %v, want %v", got, tt.want)
+					}
+				}
+			})
+		})
 	}
 }
