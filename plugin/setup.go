@@ -82,7 +82,7 @@ func handOver(c *caddy.Controller) {
 	}
 	c.OnRestart(turn.Begin)
 	c.OnRestartFailed(turn.End)
-	c.OnShutdown(turn.End)
+	c.OnShutdown(turn.Over)
 }
 
 // onTrial has the block stopped if the instance that it belongs to does not come to serve. CoreDNS drops that

@@ -79,3 +79,29 @@ func TestEndWithoutBegin(t *testing.T) {
 	<-begun
 	end(&other)
 }
+
+// TestReplacedOnce: of two restarts of one instance that come together the second one must not begin.
+func TestReplacedOnce(t *testing.T) {
+	var turn runtime.Turn
+	turn.Taken()
+	if err := turn.Begin(); err != nil {
+		t.Fatal(err)
+	}
+	if err := turn.Over(); err != nil {
+		t.Error(err)
+	}
+	if err := turn.Begin(); err == nil {
+		t.Error("an instance that was replaced may be replaced again")
+	}
+	if err := turn.End(); err != nil { // as CoreDNS does when a restart has failed
+		t.Error(err)
+	}
+	var next runtime.Turn
+	next.Taken()
+	if err := next.Begin(); err != nil {
+		t.Errorf("the next instance: %v", err)
+	}
+	if err := next.End(); err != nil {
+		t.Error(err)
+	}
+}
