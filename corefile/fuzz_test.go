@@ -44,7 +44,7 @@ func FuzzParse(f *testing.F) {
 		configs, err := corefile.Read("Corefile", strings.NewReader(text))
 		check(t, configs, err)
 		d := caddyfile.NewDispenser("Corefile", strings.NewReader(text))
-		configs, err = corefile.Parse(&d, []string{"dns://home.duckdns.org.:53"})
+		configs, err = new(corefile.Parser).Parse(&d, []string{"dns://home.duckdns.org.:53"})
 		check(t, configs, err)
 	})
 }

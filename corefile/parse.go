@@ -44,19 +44,14 @@ func Read(name string, r io.Reader) ([]*Config, error) {
 	return p.result()
 }
 
-// Parse reads the plex blocks of one server block: d holds its plex tokens, none of them taken yet, and
-// keys are the server block's. All mistakes come in one [Errors].
-func Parse(d *caddyfile.Dispenser, keys []string) ([]*Config, error) {
-	return new(Parser).Parse(d, keys)
-}
-
 // Parser reads a Corefile one server block after the other, as CoreDNS hands them out, and finds what is
 // wrong between them: a zone that two plex blocks want. The zero value is ready for a new Corefile.
 type Parser struct {
 	owners map[string]pos
 }
 
-// Parse reads the plex blocks of one more server block, as [Parse] does.
+// Parse reads the plex blocks of one more server block: d holds its plex tokens, none of them taken yet, and
+// keys are the server block's. All mistakes come in one [Errors].
 func (r *Parser) Parse(d *caddyfile.Dispenser, keys []string) ([]*Config, error) {
 	if r.owners == nil {
 		r.owners = map[string]pos{}

@@ -199,7 +199,7 @@ func TestErrorsCanBeTakenApart(t *testing.T) {
 // TestParseTakesWhatASetupGets feeds the tokens and keys as CoreDNS hands them to a plugin.
 func TestParseTakesWhatASetupGets(t *testing.T) {
 	d := caddyfile.NewDispenser("Corefile", strings.NewReader("plex {\n node plex1 docker1\n}\nplex b.home.duckdns.org {\n node plex2 docker2\n}\n"))
-	configs, err := corefile.Parse(&d, []string{"dns://home.duckdns.org.:53", "tls://home.duckdns.org.:853"})
+	configs, err := new(corefile.Parser).Parse(&d, []string{"dns://home.duckdns.org.:53", "tls://home.duckdns.org.:853"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +211,7 @@ func TestParseTakesWhatASetupGets(t *testing.T) {
 		t.Errorf("zones (-want +got):\n%s", diff)
 	}
 	d = caddyfile.NewDispenser("Testfile", strings.NewReader("plex home.duckdns.org {\n node plex1 docker1\n"))
-	if _, err = corefile.Parse(&d, nil); err == nil || err.Error() != "Testfile:1: plex block without its closing }" {
+	if _, err = new(corefile.Parser).Parse(&d, nil); err == nil || err.Error() != "Testfile:1: plex block without its closing }" {
 		t.Errorf("got %v for a block without end", err)
 	}
 }
