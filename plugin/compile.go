@@ -17,6 +17,8 @@ type compiled struct {
 	inside  map[string]map[zones.Variant]*zone
 	outside map[string]*zone
 	raised  []string // origins whose external serial is higher than before
+	// lastResort: nothing is up, and the main name answers inside all the same.
+	lastResort bool
 }
 
 // zone returns the zone that a client sees.
@@ -42,6 +44,7 @@ func compile(snap *zones.Snapshot, static staticSet, serials map[string]*runtime
 	internal := map[zones.Variant]zones.Answers{}
 	for _, v := range c.spread.Variants() {
 		internal[v] = snap.Records(zones.Internal, v)
+		c.lastResort = internal[v].LastResort // of all variants alike
 	}
 	for _, origin := range snap.Cluster.Origins {
 		spec := zoneSpec{origin: origin, cluster: snap.Cluster, anyStatic: !static.empty()}

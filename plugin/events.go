@@ -25,7 +25,7 @@ type diary struct {
 // logEvents tells what is new since the last time: on the board, and between the snapshot of then and the
 // one that is served now.
 func (p *Plex) logEvents() {
-	now, snap := time.Now(), p.current.Load().snap
+	now, c := time.Now(), p.current.Load()
 	if p.diary.snap == nil {
 		p.openDiary()
 	}
@@ -42,9 +42,9 @@ func (p *Plex) logEvents() {
 			p.logTransition(e, now)
 		}
 	}
-	p.logOrders(snap)
-	p.logLastResort(snap, now)
-	p.diary.snap = snap
+	p.logOrders(c.snap)
+	p.logLastResort(c.snap.Ready && c.lastResort, now)
+	p.diary.snap = c.snap
 }
 
 // openDiary begins where the instance before this one has ended, so that a reload tells nothing twice.
@@ -52,7 +52,7 @@ func (p *Plex) openDiary() {
 	p.diary = diary{snap: &zones.Snapshot{}, told: map[zones.Subject]zones.State{}, topics: map[string]*topic{}}
 	if old := runtime.Latest(p.zone()); old != nil {
 		p.diary.snap = old.Snapshot()
-		p.diary.lastResort = inLastResort(p.diary.snap)
+		p.diary.lastResort = p.diary.snap.Ready && p.diary.snap.Records(zones.Internal, "").LastResort
 	}
 }
 
@@ -135,8 +135,9 @@ func orderText(h *zones.Health) string {
 	return text
 }
 
-func (p *Plex) logLastResort(snap *zones.Snapshot, now time.Time) {
-	is := inLastResort(snap)
+// logLastResort tells of the last resort's begin and end. There is none until the first round has ended: before,
+// nobody is answered.
+func (p *Plex) logLastResort(is bool, now time.Time) {
 	if is == p.diary.lastResort {
 		return
 	}
@@ -147,11 +148,6 @@ func (p *Plex) logLastResort(snap *zones.Snapshot, now time.Time) {
 			"nothing that the main name of %s may lead to is up: it is answered with the last resort", p.domain())}
 	}
 	p.say("last resort", l, now)
-}
-
-// inLastResort is false until the first round has ended: before, nobody is answered.
-func inLastResort(snap *zones.Snapshot) bool {
-	return snap.Ready && snap.Records(zones.Internal, "").LastResort
 }
 
 // say writes a line, or holds it back if there have been too many on its topic. Then the loop that follows

@@ -125,7 +125,7 @@ func (p *Plex) collect(ch chan<- prometheus.Metric) {
 	snap := p.board.Snapshot()
 	gauge(ageDesc, time.Since(snap.At).Seconds())
 	gauge(isolatedDesc, number(snap.Isolated))
-	gauge(lastResortDesc, number(snap.Records(zones.Internal, "").LastResort))
+	gauge(lastResortDesc, number(p.current.Load().lastResort))
 	gauge(stalledDesc, float64(len(p.stalled())))
 	for subject, health := range snap.Subjects {
 		for _, s := range zones.States() {

@@ -8,13 +8,15 @@ import (
 
 	"github.com/coredns/coredns/plugin"
 	"github.com/coredns/coredns/plugin/file"
+	"github.com/coredns/coredns/plugin/metadata"
 	"github.com/coredns/coredns/plugin/pkg/fall"
 	clog "github.com/coredns/coredns/plugin/pkg/log"
+	"github.com/coredns/coredns/plugin/transfer"
 	"github.com/coredns/coredns/request"
 	"github.com/miekg/dns"
 
 	"plexha/corefile"
-	"plexha/zones"
+	"plexha/plugin/runtime"
 )
 
 const name = "plex"
@@ -155,6 +157,8 @@ func (p *Plex) firstRound(ctx context.Context) bool {
 
 // Interface guards.
 var (
-	_ plugin.Handler = (*Plex)(nil)
-	_ zones.View     = zones.External
+	_ plugin.Handler      = (*Plex)(nil)
+	_ metadata.Provider   = (*Plex)(nil)
+	_ transfer.Transferer = (*Plex)(nil)
+	_ runtime.Cluster     = (*Plex)(nil)
 )

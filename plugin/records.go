@@ -2,7 +2,6 @@ package plugin
 
 import (
 	"net"
-	"time"
 
 	"github.com/miekg/dns"
 
@@ -26,7 +25,7 @@ func fqdn(label zones.Label, origin string) string {
 }
 
 func soa(spec zoneSpec) dns.RR {
-	negative := seconds(spec.cluster.Negative)
+	negative := zones.Seconds(spec.cluster.Negative)
 	return &dns.SOA{
 		Hdr:     dns.RR_Header{Name: spec.origin, Rrtype: dns.TypeSOA, Class: dns.ClassINET, Ttl: negative},
 		Ns:      fqdn(zones.Label(spec.cluster.NS[0].Name), spec.origin),
@@ -38,8 +37,6 @@ func soa(spec zoneSpec) dns.RR {
 		Minttl:  negative,
 	}
 }
-
-func seconds(d time.Duration) uint32 { return uint32((d + time.Second - 1) / time.Second) } //nolint:gosec // checked in corefile
 
 // ours returns our records, without the apex's addresses where the zone file has some.
 func ours(spec zoneSpec) []dns.RR {

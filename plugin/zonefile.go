@@ -90,6 +90,7 @@ func (s *staticZones) parse(r io.Reader, path, origin string) ([]dns.RR, error) 
 	zp := dns.NewZoneParser(r, origin, path)
 	zp.SetDefaultTTL(defaultTTL)
 	zp.SetIncludeAllowed(false)
+	managed := s.managed(origin)
 	var out []dns.RR
 	for rr, ok := zp.Next(); ok; rr, ok = zp.Next() {
 		rr.Header().Name = strings.ToLower(rr.Header().Name)
@@ -100,7 +101,7 @@ func (s *staticZones) parse(r io.Reader, path, origin string) ([]dns.RR, error) 
 		default:
 			continue
 		}
-		if err := s.check(rr, origin); err != nil {
+		if err := checkRecord(rr, origin, managed); err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 		out = append(out, rr)
@@ -108,8 +109,8 @@ func (s *staticZones) parse(r io.Reader, path, origin string) ([]dns.RR, error) 
 	return out, zp.Err()
 }
 
-// check refuses what a zone file may not say: what is ours to say.
-func (s *staticZones) check(rr dns.RR, origin string) error {
+// checkRecord refuses what a zone file may not say: what is ours to say.
+func checkRecord(rr dns.RR, origin string, managed map[string]bool) error {
 	name, rtype := rr.Header().Name, rr.Header().Rrtype
 	word := dns.Type(rtype).String()
 	if class := rr.Header().Class; class != dns.ClassINET {
@@ -132,7 +133,7 @@ func (s *staticZones) check(rr dns.RR, origin string) error {
 		}
 		return fmt.Errorf("%s %s: at the zone's own name a file may have A, AAAA, CAA, MX and TXT", name, word)
 	}
-	if s.managed(origin)[name] {
+	if managed[name] {
 		return fmt.Errorf("%s %s: the name is made by the plugin, a file may add TXT alone", name, word)
 	}
 	return nil

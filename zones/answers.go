@@ -114,13 +114,13 @@ func (b *builder) wildcards(main outlook) {
 func (b *builder) ttl(inDoubt bool) uint32 {
 	c := b.s.Cluster
 	if inDoubt {
-		return seconds(min(c.MinTTL, c.TTL))
+		return Seconds(min(c.MinTTL, c.TTL))
 	}
-	return seconds(c.TTL)
+	return Seconds(c.TTL)
 }
 
-// seconds rounds up: a TTL above zero never becomes zero.
-func seconds(d time.Duration) uint32 { return uint32((d + time.Second - 1) / time.Second) }
+// Seconds returns a TTL as records have it. It rounds up: one above zero never becomes zero.
+func Seconds(d time.Duration) uint32 { return uint32((d + time.Second - 1) / time.Second) }
 
 // addresses adds the A and AAAA records of one name.
 func (b *builder) addresses(name Label, o outlook) {

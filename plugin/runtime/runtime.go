@@ -19,8 +19,6 @@ type Cluster interface {
 	Snapshot() *zones.Snapshot
 	// Probe returns the words that say how nodes are asked: another probe asks another question.
 	Probe() string
-	// Stop ends all that the cluster has started, and waits for it. It may be called more than once.
-	Stop()
 }
 
 var (

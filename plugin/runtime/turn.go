@@ -21,9 +21,11 @@ var errReplaced = errors.New("another reload was quicker")
 
 // Taken reports whether it has been called before, so that one block of an instance speaks for all.
 func (t *Turn) Taken() bool {
-	before := t.taken
+	if t.taken {
+		return true
+	}
 	t.taken, t.held = true, make(chan struct{}, 1)
-	return before
+	return false
 }
 
 // Begin waits for the turn, and fails if the instance has been replaced meanwhile. It is called when the
