@@ -103,6 +103,27 @@ var importRules = []imports{
 		why: "plexproxy runs without plexdns; they share what is below them and the probes",
 	},
 	{
+		folder: "proxy/affinity", ours: []string{"zones"}, only: []string{xxhash}, never: []string{coredns, caddy},
+		why: "whose a request is is decided without I/O, so that its tests run in under a second",
+	},
+	{
+		folder: "proxy/cluster", ours: []string{"zones/...", "corefile/...", "plugin/probe", "proxy/affinity"},
+		never: []string{coredns, caddy},
+		why:   "how the nodes are does not depend on the server that asks",
+	},
+	{
+		folder: "proxy/relay", ours: []string{"zones/...", "corefile", "proxy/affinity", "proxy/cluster"}, never: []string{coredns},
+		why: "a relay knows its cluster, not the program",
+	},
+	{
+		folder: "proxy/certs", never: []string{coredns},
+		why: "where certificates come from has nothing to do with nodes",
+	},
+	{
+		folder: "proxy/redact", never: []string{coredns},
+		why: "what a log may not say has nothing to do with nodes",
+	},
+	{
 		folder: "cmd", ours: []string{"zones/...", "corefile/...", "plugin/...", "proxy/...", "cmd/...", "e2e/standin"},
 		why: "programs assemble; of the tests' folders they may only use the stand-ins, for the demo",
 	},

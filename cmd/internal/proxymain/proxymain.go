@@ -1,0 +1,2 @@
+// Package proxymain is plexproxy's command line.
+package proxymain

@@ -1,0 +1,2 @@
+// Package redact keeps tokens out of Caddy's logs.
+package redact
