@@ -31,6 +31,7 @@ func (b *block) finish() {
 	b.checkNames()
 	b.checkEndpoints()
 	b.checkProxies()
+	b.checkListen()
 	b.checkStatus()
 	b.checkOpenOK()
 	b.checkPassthrough()
@@ -54,18 +55,32 @@ func (b *block) fillIn() {
 			c.Tier, c.Mode = zones.Proxies, zones.All
 		}
 	}
-	if !b.has("listen") {
-		b.cfg.Listen = []string{":443", ":80"}
-		if b.cfg.TLS.Kind == TLSOff {
-			b.cfg.Listen = []string{":80"}
-		}
-	}
+	b.fillInListen()
 	for _, p := range c.Proxies {
 		for i, a := range p.Addrs {
 			if a.Port() == 0 {
 				p.Addrs[i] = netip.AddrPortFrom(a.Addr(), b.cfg.TLS.ProxyPort())
 			}
 		}
+	}
+}
+
+// fillInListen gives the block its default listeners. With `tls off` all that there are become plain.
+func (b *block) fillInListen() {
+	off := b.cfg.TLS.Kind == TLSOff
+	switch {
+	case b.has("listen"):
+	case off:
+		b.cfg.Listen = []Listener{{Addr: ":80", Plain: true}}
+	default:
+		b.cfg.Listen = []Listener{{Addr: ":443"}, {Addr: ":80", Plain: true}}
+	}
+	for i := range b.cfg.Listen {
+		l := &b.cfg.Listen[i]
+		if off && l.H3 {
+			b.errs.addf(b.first["listen"], "listen: h3 needs TLS, and tls is off")
+		}
+		l.Plain, l.H3 = l.Plain || off, l.H3 && !off
 	}
 }
 
@@ -161,6 +176,15 @@ func (b *block) checkProxies() {
 	if b.cfg.TLS.DNS && !b.has("duckdns") {
 		b.errs.addf(b.first["tls"], "tls: dns needs a duckdns line, whose token it uses")
 	}
+}
+
+// checkListen refuses TLS that nobody could reach.
+func (b *block) checkListen() {
+	encrypted := func(l Listener) bool { return !l.Plain }
+	if b.cfg.TLS.Kind == TLSOff || !b.sound("tls", "listen") || slices.ContainsFunc(b.cfg.Listen, encrypted) {
+		return
+	}
+	b.errs.addf(b.first["listen"], "listen: all addresses are plain HTTP: write one more such as :443, or tls off")
 }
 
 func (b *block) checkStatus() {

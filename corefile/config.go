@@ -38,12 +38,13 @@ type Config struct {
 	Balance        string // Caddy's name of a policy
 	Affinity       Affinity
 	TLS            TLS
-	Listen         []string // where plexproxy listens
+	Listen         []Listener
 	RetryFor       time.Duration
 	RetryEvery     time.Duration
 	MaxRequests    int // per node; 0: no limit
 	TrustedProxies []netip.Prefix
 	Storage        string // plexproxy's storage folder; empty: Caddy's own
+	AccessLog      string // the file that plexproxy logs each request to, or AccessLogStdout; empty: none
 
 	State       State
 	Status      Status // of plexdns
@@ -144,6 +145,24 @@ type TLS struct {
 	CA       string // of TLSACME: the directory's URL; empty: Let's Encrypt
 	CertFile string // of TLSFiles
 	KeyFile  string // of TLSFiles
+}
+
+// AccessLogStdout is the access log that goes to the standard output.
+const AccessLogStdout = "stdout"
+
+// Listener is an address of a `listen` line, where plexproxy listens.
+type Listener struct {
+	Addr  string // HOST:PORT, :PORT or fd/N
+	Plain bool   // HTTP without TLS
+	H3    bool   // HTTP/3 as well, at the UDP port of that number; never with Plain
+}
+
+// String returns the address as a `listen` line has it, without the word h3.
+func (l Listener) String() string {
+	if l.Plain && !isPlainPort(l.Addr) {
+		return plainScheme + l.Addr
+	}
+	return l.Addr
 }
 
 // State is the `state` line: where what must outlive the process is kept. It may name a folder, an etcd, or

@@ -68,6 +68,8 @@ func check(t *testing.T, configs []*corefile.Config, err error) {
 	}
 }
 
+func badListener(l corefile.Listener) bool { return l.Addr == "" || l.Plain && l.H3 }
+
 // checkConfig says what everybody may rely on.
 func checkConfig(t *testing.T, c *corefile.Config) {
 	t.Helper()
@@ -106,7 +108,7 @@ func checkConfig(t *testing.T, c *corefile.Config) {
 		"ttl":       0 <= cluster.MinTTL && cluster.MinTTL <= cluster.TTL,
 		"tier":      cluster.Tier == zones.Nodes || len(cluster.Proxies) > 0,
 		"timing":    c.Interval > 0 && c.Timeout > 0 && c.Rise > 0 && c.Fall > 0,
-		"listen":    len(c.Listen) > 0,
+		"listen":    len(c.Listen) > 0 && !slices.ContainsFunc(c.Listen, badListener),
 		"place":     c.File != "" && c.Line > 0,
 		"in a zone": !slices.ContainsFunc(c.Passthrough, func(name string) bool { return !c.InZone(name) }),
 	} {

@@ -51,7 +51,7 @@ func TestDefaults(t *testing.T) {
 		Fall:        2,
 		Balance:     "uri_hash",
 		TLS:         corefile.TLS{Kind: corefile.TLSInternal},
-		Listen:      []string{":443", ":80"},
+		Listen:      []corefile.Listener{{Addr: ":443"}, {Addr: ":80", Plain: true}},
 		RetryFor:    5 * time.Second,
 		RetryEvery:  250 * time.Millisecond,
 		Status:      corefile.Status{Addr: addrPort("127.0.0.1:8053")},
@@ -99,6 +99,7 @@ func TestEveryDefaultEqualsAnExplicitValue(t *testing.T) {
 // TestProperties says for each form of each property what it changes in the defaults.
 func TestProperties(t *testing.T) {
 	type config = corefile.Config
+	plain80 := []corefile.Listener{{Addr: ":80", Plain: true}}
 	plex2 := zones.Node{Name: "plex2", Host: "docker2", Port: 32400, Weight: 1}
 	node := func(change func(*zones.Node)) func(*config) {
 		return func(c *config) {
@@ -183,7 +184,7 @@ func TestProperties(t *testing.T) {
 		}},
 		{"proxy, tls off after it", "proxy 192.168.1.2 fd12::2\ntls off", func(c *config) {
 			proxies(ports("192.168.1.2:80", "[fd12::2]:80"))(c)
-			c.TLS.Kind, c.Listen = corefile.TLSOff, []string{":80"}
+			c.TLS.Kind, c.Listen = corefile.TLSOff, plain80
 		}},
 
 		{"name", "name Media", func(c *config) { c.Cluster.Main = "media" }},
@@ -317,9 +318,9 @@ func TestProperties(t *testing.T) {
 			c.Inactive = []string{"detect"}
 		}},
 
-		{"balance", "balance least_conn", func(c *config) { c.Balance, c.Inactive = "least_conn", []string{"balance"} }},
-		{"affinity by client", "affinity plex by client", func(c *config) { c.Affinity.ByClient, c.Inactive = true, []string{"affinity"} }},
-		{"affinity off", "affinity off", func(c *config) { c.Affinity.Off, c.Inactive = true, []string{"affinity"} }},
+		{"balance", "balance least_conn", func(c *config) { c.Balance = "least_conn" }},
+		{"affinity by client", "affinity plex by client", func(c *config) { c.Affinity.ByClient = true }},
+		{"affinity off", "affinity off", func(c *config) { c.Affinity.Off = true }},
 		{"tls acme", "tls acme mail@example.com", func(c *config) {
 			c.TLS = corefile.TLS{Kind: corefile.TLSACME, Email: "mail@example.com"}
 		}},
@@ -330,23 +331,34 @@ func TestProperties(t *testing.T) {
 		{"tls files", "tls files a.pem b.pem", func(c *config) {
 			c.TLS = corefile.TLS{Kind: corefile.TLSFiles, CertFile: "a.pem", KeyFile: "b.pem"}
 		}},
-		{"tls off", "tls off", func(c *config) { c.TLS.Kind, c.Listen = corefile.TLSOff, []string{":80"} }},
+		{"tls off", "tls off", func(c *config) { c.TLS.Kind, c.Listen = corefile.TLSOff, plain80 }},
 		{"listen", "listen :8443 192.168.1.2:80 [::1]:443\nlisten fd/3 localhost:81", func(c *config) {
-			c.Listen = []string{":8443", "192.168.1.2:80", "[::1]:443", "fd/3", "localhost:81"}
-			c.Inactive = []string{"listen"}
+			c.Listen = []corefile.Listener{
+				{Addr: ":8443"}, {Addr: "192.168.1.2:80", Plain: true}, {Addr: "[::1]:443"}, {Addr: "fd/3"}, {Addr: "localhost:81"},
+			}
 		}},
 		{"listen beats tls off", "tls off\nlisten :8080", func(c *config) {
-			c.TLS.Kind, c.Listen, c.Inactive = corefile.TLSOff, []string{":8080"}, []string{"listen"}
+			c.TLS.Kind, c.Listen = corefile.TLSOff, []corefile.Listener{{Addr: ":8080", Plain: true}}
 		}},
-		{"retry", "retry 0s", func(c *config) { c.RetryFor, c.Inactive = 0, []string{"retry"} }},
+		{"listen, plain HTTP", "listen :8443 http://:8080 http://[::1]:81 http://fd/4", func(c *config) {
+			c.Listen = []corefile.Listener{
+				{Addr: ":8443"}, {Addr: ":8080", Plain: true}, {Addr: "[::1]:81", Plain: true}, {Addr: "fd/4", Plain: true},
+			}
+		}},
+		{"listen, HTTP/3 where there is TLS", "listen :443 :80 h3\nlisten :8443", func(c *config) {
+			c.Listen = []corefile.Listener{{Addr: ":443", H3: true}, {Addr: ":80", Plain: true}, {Addr: ":8443"}}
+		}},
+		{"retry", "retry 0s", func(c *config) { c.RetryFor = 0 }},
 		{"retry every", "retry 3s every 100ms", func(c *config) {
-			c.RetryFor, c.RetryEvery, c.Inactive = 3*time.Second, 100*time.Millisecond, []string{"retry"}
+			c.RetryFor, c.RetryEvery = 3*time.Second, 100*time.Millisecond
 		}},
-		{"max_requests", "max_requests 8", func(c *config) { c.MaxRequests, c.Inactive = 8, []string{"max_requests"} }},
+		{"max_requests", "max_requests 8", func(c *config) { c.MaxRequests = 8 }},
 		{"trusted_proxies", "trusted_proxies 192.168.1.0/24", func(c *config) {
-			c.TrustedProxies, c.Inactive = prefixes("192.168.1.0/24"), []string{"trusted_proxies"}
+			c.TrustedProxies = prefixes("192.168.1.0/24")
 		}},
-		{"storage", "storage /srv/caddy", func(c *config) { c.Storage, c.Inactive = "/srv/caddy", []string{"storage"} }},
+		{"storage", "storage /srv/caddy", func(c *config) { c.Storage = "/srv/caddy" }},
+		{"access_log", "access_log stdout", func(c *config) { c.AccessLog = corefile.AccessLogStdout }},
+		{"access_log, file", "access_log /var/log/plexproxy.json", func(c *config) { c.AccessLog = "/var/log/plexproxy.json" }},
 
 		{"state", "state /srv/plexha", func(c *config) { c.State.Dir = "/srv/plexha" }},
 		{"state in etcd", "state etcd://etcd1:2379/plexha", func(c *config) {
@@ -359,11 +371,11 @@ func TestProperties(t *testing.T) {
 		{"status", "status [::]:8053 public\nproxy_status 192.168.1.2:8053", func(c *config) {
 			c.Status = corefile.Status{Addr: addrPort("[::]:8053"), Public: true}
 			c.ProxyStatus = corefile.Status{Addr: addrPort("192.168.1.2:8053")}
-			c.Inactive = []string{"status", "proxy_status"}
+			c.Inactive = []string{"status"}
 		}},
 		{"open_ok", "open_ok plex1 p3\nnodes p tasks.plex", func(c *config) {
 			c.Finders = []corefile.Finder{{Name: "p", DNS: "tasks.plex"}}
-			c.OpenOK, c.Inactive = []zones.NodeName{"plex1", "p3"}, []string{"open_ok"}
+			c.OpenOK = []zones.NodeName{"plex1", "p3"}
 		}},
 		{"lane off", "lane off", func(c *config) { c.Lane.Off, c.Inactive = true, []string{"lane"} }},
 		{"lane sockets", "lane on 4", func(c *config) { c.Lane.Sockets, c.Inactive = 4, []string{"lane"} }},

@@ -45,11 +45,25 @@ func acme(w *words) TLS {
 	return t
 }
 
+// h3 ends a `listen` line whose addresses speak HTTP/3 as well.
+const h3 = "h3"
+
+// listen takes the addresses of a line. Whether those with TLS keep it depends on the `tls` line.
 func (b *block) listen(w *words) {
-	for _, addr := range each(w, "ADDRESS", parseListen) {
-		if !b.again(w, "listen "+addr, addr) {
-			b.cfg.Listen = append(b.cfg.Listen, addr)
+	withH3 := len(w.rest) > 0 && w.rest[len(w.rest)-1] == h3
+	if withH3 {
+		w.rest = w.rest[:len(w.rest)-1]
+	}
+	encrypted := false
+	for _, l := range each(w, "ADDRESS", parseListen) {
+		encrypted = encrypted || !l.Plain
+		l.H3 = withH3 && !l.Plain
+		if !b.again(w, "listen "+l.Addr, l.Addr) {
+			b.cfg.Listen = append(b.cfg.Listen, l)
 		}
+	}
+	if withH3 && !encrypted && w.ok {
+		w.errorf("h3 needs TLS, and no address of the line has it")
 	}
 }
 
@@ -65,3 +79,5 @@ func (b *block) maxRequests(w *words) { b.cfg.MaxRequests = w.count("N", 0, noLi
 func (b *block) trustedProxies(w *words) { b.cfg.TrustedProxies = b.prefixList(w) }
 
 func (b *block) storage(w *words) { b.cfg.Storage = w.need("DIR") }
+
+func (b *block) accessLog(w *words) { b.cfg.AccessLog = w.need("stdout|FILE") }

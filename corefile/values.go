@@ -210,11 +210,26 @@ func parseStatus(s string) (netip.AddrPort, error) {
 	return netip.AddrPort{}, fmt.Errorf("%q is no ADDRESS:PORT such as 127.0.0.1:8053%s", s, hint)
 }
 
-// parseListen takes HOST:PORT, :PORT or fd/N.
-func parseListen(s string) (string, error) {
+// plainScheme before an address says that it has no TLS.
+const plainScheme = "http://"
+
+// isPlainPort reports whether the address has the port that is plain HTTP by itself (RFC 9110 4.2.1).
+func isPlainPort(addr string) bool { return strings.HasSuffix(addr, ":80") }
+
+// parseListen takes HOST:PORT, :PORT or fd/N, each with http:// or without.
+func parseListen(s string) (Listener, error) {
+	addr, plain := strings.CutPrefix(s, plainScheme)
+	addr, err := parseListenAddr(addr)
+	return Listener{Addr: addr, Plain: plain || isPlainPort(addr)}, err
+}
+
+func parseListenAddr(s string) (string, error) {
 	if n, ok := strings.CutPrefix(s, "fd/"); ok {
 		_, err := parseCount(n, 0, noLimit)
 		return s, err
+	}
+	if strings.Contains(s, "://") {
+		return "", fmt.Errorf("%q: no other scheme than http:// may stand here", s)
 	}
 	h, err := splitHostPort(s)
 	switch _, notPort := parsePort(s); {

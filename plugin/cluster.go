@@ -23,7 +23,7 @@ import (
 )
 
 // Version is plexha's, as `plexdns -version` and the probes' User-Agent say it.
-const Version = "0.1.0"
+const Version = corefile.Version
 
 // maxWaiting bounds the questions that wait for the first round of probes.
 const maxWaiting = 256
