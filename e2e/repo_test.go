@@ -82,9 +82,17 @@ var importRules = []imports{
 		why: "a verdict is judged without I/O, so that its tests can use a fake clock",
 	},
 	{
+		folder: "zones/diary", ours: []string{"zones", "zones/board"}, only: []string{std}, never: []string{coredns, caddy},
+		why: "what a log says is decided without writing it, so that both programs say it in the same words",
+	},
+	{
 		folder: "corefile", ours: []string{"zones"}, only: []string{"github.com/coredns/caddy/caddyfile"},
 		never: []string{coredns, caddy},
 		why:   "plexproxy and plexctl read the file without a CoreDNS server",
+	},
+	{
+		folder: "corefile/state", ours: []string{"zones/...", "corefile"}, only: []string{std}, never: []string{coredns, caddy},
+		why: "both programs keep files in one folder, and plexctl writes there",
 	},
 	{
 		folder: "corefile/watch", only: []string{"github.com/fsnotify/fsnotify"}, never: []string{coredns, caddy},
@@ -221,6 +229,10 @@ func TestImportRules(t *testing.T) {
 		{"corefile", "plexha/corefile/watch", false, false},
 		{"corefile/watch", "github.com/fsnotify/fsnotify", false, true},
 		{"corefile/watch", "plexha/corefile", false, false},
+		{"corefile/state", "plexha/corefile", false, true},
+		{"corefile/state", "plexha/corefile/watch", false, false},
+		{"zones/diary", "plexha/zones/board", false, true},
+		{"zones/diary", xxhash, false, false},
 		{"plugin", "plexha/plugin/probe", false, true},
 		{"plugin", "plexha/proxy", false, false},
 		{"plugin/probe", "plexha/zones/board", false, true},

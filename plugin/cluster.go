@@ -3,23 +3,20 @@ package plugin
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
 	"net/netip"
-	"os"
-	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/coredns/coredns/plugin/transfer"
 
 	"plexha/corefile"
+	"plexha/corefile/state"
 	"plexha/corefile/watch"
 	"plexha/plugin/probe"
 	"plexha/plugin/runtime"
 	"plexha/zones"
 	"plexha/zones/board"
+	"plexha/zones/diary"
 )
 
 // Version is plexha's, as `plexdns -version` and the probes' User-Agent say it.
@@ -42,8 +39,9 @@ type cluster struct {
 	recompile chan struct{} // one slot: a zone file has changed
 	save      chan struct{} // one slot: a serial has changed
 	announce  chan struct{} // one slot: the external view has changed
-	diary     diary         // what has been logged
-	badOrders bool          // the last reading of the orders file has failed
+	orders    state.Orders
+	diary     *diary.Diary // what has been logged; nil: nothing yet
+	dueLine   time.Time    // when the zones' loop is woken for a line that is held back
 
 	cancel  context.CancelCauseFunc // of all tasks; nil before they run
 	stopped chan struct{}           // closed by stop
@@ -73,12 +71,9 @@ func (p *Plex) start(own []netip.AddrPort, xfer *transfer.Transfer) error {
 	now := time.Now()
 	p.xfer = xfer
 	p.greet(own)
-	p.state = stateDir(p.cfg.State)
-	p.board = board.New(board.Config{
-		Cluster: &p.cfg.Cluster, Rise: p.cfg.Rise, Fall: p.cfg.Fall,
-		Interval: p.cfg.Interval, Timeout: p.cfg.Timeout, Canary: p.cfg.Canary != "", Groups: p.groups(),
-	}, now)
-	hosts, onlink := localAddrs()
+	p.findState()
+	p.board = board.New(probe.BoardConfig(p.cfg), now)
+	hosts, onlink := probe.LocalAddrs()
 	p.board.SetLocal(hosts, onlink, now)
 	if old := runtime.Latest(p.zone()); old != nil {
 		p.board.Seed(old.Snapshot(), old.Probe() == p.Probe(), now)
@@ -107,7 +102,7 @@ func (p *Plex) run() {
 	p.task(ctx, "the probes", p.prober.Run)
 	p.task(ctx, "the zones", p.follow)
 	p.task(ctx, "the first round", p.endFirstRound)
-	p.task(ctx, "the local addresses", p.followLocal)
+	p.task(ctx, "the local addresses", func(ctx context.Context) error { return probe.FollowLocal(ctx, p.board) })
 	p.task(ctx, "the announcements", p.announceChanges)
 	if files := p.statics.paths(); len(files) > 0 {
 		p.task(ctx, "the zone files", func(ctx context.Context) error {
@@ -117,7 +112,7 @@ func (p *Plex) run() {
 	if p.state != "" {
 		p.task(ctx, "the serials", p.saveSerials)
 		p.task(ctx, "the orders", func(ctx context.Context) error {
-			return watch.Files(ctx, []string{p.ordersFile()}, p.readOrders)
+			return watch.Files(ctx, []string{p.orders.File}, p.readOrders)
 		})
 	}
 }
@@ -158,23 +153,7 @@ func (c *cluster) stalled() []zones.Subject {
 func (p *Plex) Snapshot() *zones.Snapshot { return p.board.Snapshot() }
 
 // Probe implements [runtime.Cluster].
-func (p *Plex) Probe() string {
-	pr := p.cfg.Probe
-	body := ""
-	if pr.Body != nil {
-		body = pr.Body.String()
-	}
-	return fmt.Sprint(pr.Kind, pr.Path, pr.StatusMin, pr.StatusMax, body)
-}
-
-// groups returns the names of the `nodes` lines.
-func (p *Plex) groups() []string {
-	var out []string
-	for _, f := range p.cfg.Finders {
-		out = append(out, f.Name)
-	}
-	return out
-}
+func (p *Plex) Probe() string { return probe.Question(p.cfg.Probe) }
 
 // zone is the name that the block goes by: its first origin.
 func (p *Plex) zone() string { return p.cfg.Cluster.Origins[0] }
@@ -243,9 +222,26 @@ func (p *Plex) reloadStatics() {
 	signal(p.recompile)
 }
 
-// fileName returns the name of a state file of a zone.
-func (p *Plex) fileName(zone, kind string) string {
-	return filepath.Join(p.state, strings.TrimSuffix(zone, ".")+"."+kind)
+// findState finds the folder for what must outlive the process.
+func (p *Plex) findState() {
+	dir, err := state.Dir(p.cfg.State)
+	if err != nil {
+		log.Warningf("no state folder is writable, so that serials and orders do not outlive the process: %v", err)
+	}
+	p.useState(dir)
+}
+
+// useState keeps what must outlive the process in the folder; empty: nothing.
+func (p *Plex) useState(dir string) {
+	p.state = dir
+	p.orders.File, p.orders.Groups = state.File(dir, p.zone(), "orders"), probe.BoardConfig(p.cfg).Groups
+}
+
+// readOrders takes over the orders file.
+func (p *Plex) readOrders() {
+	if p.state != "" {
+		writeAll(p.orders.Read(p.board, time.Now()))
+	}
 }
 
 // readSerials takes over the serials that an earlier process has published.
@@ -254,7 +250,7 @@ func (p *Plex) readSerials() error {
 	for _, origin := range p.cfg.Cluster.Origins {
 		file := ""
 		if p.state != "" {
-			file = p.fileName(origin, "serials")
+			file = state.File(p.state, origin, "serials")
 		}
 		s, err := runtime.SerialsOf(origin, file)
 		p.serials[origin] = s
@@ -265,7 +261,7 @@ func (p *Plex) readSerials() error {
 
 // saveSerials writes the serials down as they change, once no earlier instance does.
 func (p *Plex) saveSerials(ctx context.Context) error {
-	release, err := runtime.Own(ctx, p.fileName(p.zone(), "serials"))
+	release, err := runtime.Own(ctx, state.File(p.state, p.zone(), "serials"))
 	if err != nil {
 		return nil // the instance ended first
 	}
@@ -283,42 +279,8 @@ func (p *Plex) saveSerials(ctx context.Context) error {
 
 func (p *Plex) writeSerials() {
 	for origin, s := range p.serials {
-		if err := s.Save(p.fileName(origin, "serials")); err != nil {
+		if err := s.Save(state.File(p.state, origin, "serials")); err != nil {
 			log.Warningf("%v", err)
 		}
 	}
-}
-
-// stateDir returns the folder for what must outlive the process, or "" if none is writable.
-func stateDir(s corefile.State) string {
-	dirs := corefile.DefaultStateDirs()
-	if s.Dir != "" {
-		dirs = []string{s.Dir}
-	}
-	var errs []error
-	for _, dir := range dirs {
-		err := writable(dir)
-		if err == nil {
-			return dir
-		}
-		errs = append(errs, err)
-	}
-	log.Warningf("no state folder is writable, so that serials and orders do not outlive the process: %v", errors.Join(errs...))
-	return ""
-}
-
-// writable makes the folder if there is none, for the group as well whatever the umask: both programs and
-// plexctl write there. It reports why the folder cannot be written.
-func writable(dir string) error {
-	const shared = 0o770
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		if err := errors.Join(os.MkdirAll(dir, shared), os.Chmod(dir, shared)); err != nil { //nolint:gosec // meant
-			return err
-		}
-	}
-	f, err := os.CreateTemp(dir, ".probe-*")
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Close(), os.Remove(f.Name()))
 }

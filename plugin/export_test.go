@@ -97,6 +97,6 @@ func (p *Plex) Woken() bool {
 
 // ReadOrders takes over the orders file of a state folder.
 func (p *Plex) ReadOrders(folder string) {
-	p.state = folder
+	p.useState(folder)
 	p.readOrders()
 }

@@ -110,7 +110,7 @@ func (r *resolver) look(ctx context.Context, do func(*net.Resolver) error) error
 // ourServers returns a function that tells whether a query to an address would come to one of listeners. An
 // unspecified listener stands for each address of this host; the IPv6 one for IPv4, too.
 func ourServers(listeners []netip.AddrPort) func(netip.AddrPort) bool {
-	local := localAddrs()
+	local := interfaceAddrs()
 	return func(at netip.AddrPort) bool {
 		at = netip.AddrPortFrom(at.Addr().Unmap().WithZone(""), at.Port())
 		return slices.ContainsFunc(listeners, func(l netip.AddrPort) bool {
@@ -129,7 +129,7 @@ func ourServers(listeners []netip.AddrPort) func(netip.AddrPort) bool {
 	}
 }
 
-func localAddrs() []netip.Addr {
+func interfaceAddrs() []netip.Addr {
 	var local []netip.Addr
 	addrs, _ := net.InterfaceAddrs() // none known: loopback is still told
 	for _, a := range addrs {

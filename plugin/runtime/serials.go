@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
+	"plexha/corefile/state"
 	"plexha/zones"
 )
 
@@ -108,25 +108,9 @@ func (s *Serials) Save(file string) error {
 	if err != nil {
 		return fmt.Errorf("writing the serials: %w", err)
 	}
-	if err := replaceFile(file, append(data, '\n')); err != nil {
+	if err := state.Replace(file, append(data, '\n')); err != nil {
 		return fmt.Errorf("writing the serials: %w", err)
 	}
 	s.dirty = false
 	return nil
-}
-
-func replaceFile(file string, data []byte) error {
-	tmp, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+"-*")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(tmp.Name()) }() // gone after the rename
-	_, err = tmp.Write(data)
-	if err == nil {
-		err = tmp.Sync()
-	}
-	if err := errors.Join(err, tmp.Close()); err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), file)
 }

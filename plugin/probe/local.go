@@ -1,4 +1,4 @@
-package plugin
+package probe
 
 import (
 	"context"
@@ -13,8 +13,13 @@ import (
 // Internet provider makes the house's own IPv6 clients external.
 const localEvery = 10 * time.Second
 
-// followLocal tells the board when this host's addresses change.
-func (p *Plex) followLocal(ctx context.Context) error {
+// LocalBoard is told of this host's addresses; *board.Board is one.
+type LocalBoard interface {
+	SetLocal(hosts []netip.Addr, onlink []netip.Prefix, now time.Time)
+}
+
+// FollowLocal tells the board when this host's addresses change, until ctx ends.
+func FollowLocal(ctx context.Context, b LocalBoard) error {
 	tick := time.NewTicker(localEvery)
 	defer tick.Stop()
 	for {
@@ -22,8 +27,8 @@ func (p *Plex) followLocal(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			hosts, onlink := localAddrs()
-			p.board.SetLocal(hosts, onlink, time.Now())
+			hosts, onlink := LocalAddrs()
+			b.SetLocal(hosts, onlink, time.Now())
 		}
 	}
 }
@@ -32,9 +37,9 @@ func (p *Plex) followLocal(ctx context.Context) error {
 // the house stands.
 var bridges = []string{"docker", "br-", "veth", "cni", "podman", "virbr", "lxc", "lxdbr", "flannel", "cali", "vmnet"}
 
-// localAddrs returns this host's addresses, those of container bridges apart, and the prefixes of the
+// LocalAddrs returns this host's addresses, those of container bridges apart, and the prefixes of the
 // interfaces that also hold a private IPv4 address. Both are sorted.
-func localAddrs() (hosts []netip.Addr, onlink []netip.Prefix) {
+func LocalAddrs() (hosts []netip.Addr, onlink []netip.Prefix) {
 	interfaces, err := net.Interfaces()
 	if err != nil {
 		return nil, nil

@@ -1,0 +1,69 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"plexha/zones/board"
+	"plexha/zones/diary"
+)
+
+// OrdersBoard gets the orders; *board.Board is one.
+type OrdersBoard interface {
+	SetOrders(orders []board.OrderLine, now time.Time) (unknown []string)
+}
+
+// Orders is the orders file of a cluster. It is for one goroutine at a time.
+type Orders struct {
+	File   string
+	Groups []string // the names of the `nodes` lines: who is named after one may be found yet
+
+	bad bool // the last reading has failed
+}
+
+// Read takes over what the file says now, and returns what the log is to say of it. A bad file leaves the
+// orders as they were; one that does not exist holds none.
+func (o *Orders) Read(b OrdersBoard, now time.Time) []diary.Line {
+	orders, err := o.load()
+	if err != nil {
+		o.bad = true
+		return []diary.Line{{Level: diary.Error, Text: err.Error() + ": the last good ones stay in force"}}
+	}
+	var lines []diary.Line
+	if o.bad {
+		o.bad = false
+		lines = append(lines, o.line(diary.Info, "nothing is wrong any more"))
+	}
+	for _, unknown := range b.SetOrders(orders, now) {
+		if slices.ContainsFunc(o.Groups, func(g string) bool { return strings.HasPrefix(unknown, g) }) {
+			continue
+		}
+		lines = append(lines, o.line(diary.Warning, fmt.Sprintf("there is no node, proxy or uplink %q", unknown)))
+	}
+	return lines
+}
+
+func (o *Orders) line(level diary.Level, text string) diary.Line {
+	return diary.Line{Level: level, Text: fmt.Sprintf("reading the orders in %s: %s", o.File, text)}
+}
+
+func (o *Orders) load() ([]board.OrderLine, error) {
+	f, err := os.Open(o.File)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the orders: %w", err)
+	}
+	defer func() { _ = f.Close() }() // only read
+	orders, err := board.ParseOrders(f)
+	if err != nil {
+		return nil, fmt.Errorf("reading the orders in %s: %w", o.File, err)
+	}
+	return orders, nil
+}
