@@ -1,2 +1,61 @@
-// Package redact keeps tokens out of Caddy's logs.
+// Package redact takes credentials out of what is about to be logged: Plex's and DuckDNS's tokens, cookies and
+// authorizations, in URLs, in headers and in whatever quotes them.
+//
+// Caddy's warnings hold whole requests. Plex apps carry their token in nearly every URL, in the Referer, and
+// inside the `url=` of photos, there percent-encoded once or twice.
 package redact
+
+import (
+	"io"
+	"sync"
+)
+
+// Mark stands in the place of what was taken out.
+const Mark = "[redacted]"
+
+// String returns text without credentials.
+func String(text string) string {
+	out, found := appendTo(nil, []byte(text))
+	if !found {
+		return text
+	}
+	return string(out)
+}
+
+// Append appends line to dst, without its credentials. The two must not overlap.
+func Append(dst, line []byte) []byte {
+	out, found := appendTo(dst, line)
+	if !found {
+		return append(dst, line...)
+	}
+	return out
+}
+
+// appendTo is [Append] that appends nothing if there is nothing to take out.
+func appendTo(dst, line []byte) (out []byte, found bool) {
+	s := scanner{line: line, out: dst}
+	s.scan()
+	if s.done == 0 {
+		return dst, false
+	}
+	return append(s.out, line[s.done:]...), true
+}
+
+// Writer returns a writer that takes credentials out of what goes to w. Each Write must hold whole lines, as
+// those of package log do. It may be used by several goroutines if w may.
+func Writer(w io.Writer) io.Writer { return writer{w} }
+
+type writer struct{ to io.Writer }
+
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// Write implements [io.Writer]. Its count is that of p, as callers expect it.
+func (w writer) Write(p []byte) (int, error) {
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	*buf = Append((*buf)[:0], p)
+	if _, err := w.to.Write(*buf); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}

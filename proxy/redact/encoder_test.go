@@ -1,0 +1,84 @@
+package redact_test
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	_ "github.com/caddyserver/caddy/v2/modules/logging"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// load makes the encoder as Caddy does.
+func load(t *testing.T, config string) (zapcore.Encoder, error) {
+	t.Helper()
+	ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
+	t.Cleanup(cancel)
+	module, err := ctx.LoadModuleByID("caddy.logging.encoders.plexha_redact", json.RawMessage(config))
+	if err != nil {
+		return nil, err
+	}
+	return module.(zapcore.Encoder), nil
+}
+
+// request is one with a token wherever Plex apps put it.
+func request() *http.Request {
+	return &http.Request{
+		Method: http.MethodGet, Host: "plex.home.duckdns.org", RemoteAddr: "192.168.1.20:5", Proto: "HTTP/1.1",
+		URL:        &url.URL{Path: "/photo"},
+		RequestURI: "/photo?url=%2Fthumb%3FX-Plex-Token%3Dsecret&X-Plex-Token=secret",
+		Header: http.Header{
+			"X-Plex-Token": {"secret"}, "Cookie": {"a=secret"}, "Authorization": {"Bearer secret"},
+			"Referer": {"https://plex.home.duckdns.org/?X-Plex-Token=secret"},
+		},
+	}
+}
+
+func TestEncoder(t *testing.T) {
+	for _, format := range []string{"json", "console"} {
+		t.Run(format, func(t *testing.T) {
+			enc, err := load(t, `{"wrap":{"format":"`+format+`"}}`)
+			if err != nil {
+				t.Fatal(err)
+			}
+			with := enc.Clone()
+			zap.String("uri", "/?X-Plex-Token=secret").AddTo(with)
+			buf, err := with.EncodeEntry(zapcore.Entry{Message: "asking with token=secret"}, []zapcore.Field{
+				zap.Object("request", caddyhttp.LoggableHTTPRequest{Request: request(), ShouldLogCredentials: true}),
+				zap.Error(errors.New(`Get "/?X-Plex-Token=secret": EOF`)),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			line := buf.String()
+			if strings.Contains(line, "secret") || strings.Count(line, "[redacted]") < 9 {
+				t.Errorf("the line is %s", line)
+			}
+			if format == "json" && !json.Valid([]byte(line)) {
+				t.Errorf("no JSON: %s", line)
+			}
+			clean, err := enc.EncodeEntry(zapcore.Entry{Message: "nothing here"}, nil)
+			if err != nil || !strings.Contains(clean.String(), "nothing here") {
+				t.Errorf("a clean line is %s, %v", clean, err)
+			}
+		})
+	}
+}
+
+func TestEncoderWrapsAnother(t *testing.T) {
+	for config, want := range map[string]string{
+		`{}`:                          "wrap is missing",
+		`{"wrap":{"format":"morse"}}`: "morse",
+	} {
+		_, err := load(t, config)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %s", config, err, want)
+		}
+	}
+}
