@@ -20,6 +20,11 @@ func TestMain(m *testing.M) {
 		return
 	}
 	flag.Parse()
+	// Tests that run at once wait more than they compute. Those that measure the machine do not run at once.
+	parallel := flag.Lookup("test.parallel")
+	if parallel.Value.String() == parallel.DefValue {
+		_ = parallel.Value.Set("8")
+	}
 	code := m.Run()
 	programs.remove()
 	os.Exit(code)

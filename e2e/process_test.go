@@ -30,7 +30,8 @@ type builder struct {
 	built map[string]error
 }
 
-// path returns the program of that name, built with the race detector if the tests are.
+// path returns the program of that name, built with the race detector if the tests are; "stockcaddy" is that
+// of e2e/stockcaddy.
 func (b *builder) path(tb testing.TB, name string) string {
 	tb.Helper()
 	b.mu.Lock()
@@ -54,12 +55,16 @@ func (b *builder) path(tb testing.TB, name string) string {
 
 func build(name, out string) error {
 	args := []string{"build", "-o", out}
-	if raceEnabled() {
-		args = append(args, "-race")
+	if name == "stockcaddy" { // as it is released; its module is not ours
+		args = append([]string{"-C", "stockcaddy"}, append(args, ".")...)
+	} else {
+		if raceEnabled() {
+			args = append(args, "-race")
+		}
+		args = append(args, "plexha/cmd/"+name)
 	}
 	// Not a test's context: the program outlives the test that was the first to need it.
-	cmd := exec.CommandContext(context.Background(), "go", append(args, "plexha/cmd/"+name)...)
-	if msg, err := cmd.CombinedOutput(); err != nil {
+	if msg, err := exec.CommandContext(context.Background(), "go", args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("building %s: %w\n%s", name, err, msg)
 	}
 	return nil
@@ -130,6 +135,26 @@ func (p *process) signal(tb testing.TB, sig syscall.Signal) {
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill()
 	<-p.done
+}
+
+// endWell ends it by SIGTERM, and fails the test unless it was still there and ends well: in time, with code 0,
+// without a race.
+func (p *process) endWell(tb testing.TB) {
+	tb.Helper()
+	name := filepath.Base(p.cmd.Path)
+	select {
+	case <-p.done:
+		tb.Errorf("%s ended by itself: %v", name, p.err)
+		return
+	default:
+	}
+	p.signal(tb, syscall.SIGTERM)
+	if err := p.wait(tb, 20*time.Second); err != nil {
+		tb.Errorf("%s ended with %v, want code 0", name, err)
+	}
+	if p.output.count("WARNING: DATA RACE") > 0 {
+		tb.Errorf("%s has a data race", name)
+	}
 }
 
 // wait returns how it ended.

@@ -18,7 +18,8 @@ import (
 	"plexha/e2e/standin"
 )
 
-// The environment of a stand-in's process: "plex IDENTITY" or "proxy", and the address to listen at.
+// The environment of a stand-in's process: "plex IDENTITY", "faulty NAME IDENTITY" or "proxy", and the address
+// to listen at.
 const (
 	envStandin = "PLEXHA_STANDIN"
 	envListen  = "PLEXHA_STANDIN_LISTEN"
@@ -30,8 +31,13 @@ func serveStandin(kind, addr string, in io.Reader, out io.Writer) error {
 	name, identity, _ := strings.Cut(kind, " ")
 	plex, proxy := standin.NewPlex(identity), standin.NewProxy()
 	handler, setMode := http.Handler(plex), plex.SetMode
-	if name == "proxy" {
+	switch name {
+	case "proxy":
 		handler, setMode = proxy, proxy.SetMode
+	case "faulty":
+		name, identity, _ = strings.Cut(identity, " ")
+		plex.SetIdentity(identity)
+		handler = newFaultyNode(name, plex)
 	}
 	var lc net.ListenConfig
 	l, err := lc.Listen(context.Background(), "tcp", addr)

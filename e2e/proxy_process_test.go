@@ -1,0 +1,93 @@
+package e2e_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// plexproxy is the program, as a process, with its Corefile.
+type plexproxy struct {
+	tb    testing.TB
+	home  *home
+	dir   string
+	front *front
+	// status is where its own pages are.
+	status netip.AddrPort
+	lines  []string // further properties of the plex block
+	proc   *process
+	ends   bool // it was told to end
+}
+
+// newPlexproxy picks a folder and ports for one that serves the home's nodes. It starts nothing.
+func newPlexproxy(tb testing.TB, h *home) *plexproxy {
+	tb.Helper()
+	p := &plexproxy{tb: tb, home: h, dir: tb.TempDir(), front: newFront(tb)}
+	p.status = netip.AddrPortFrom(inside, freePort(tb, inside))
+	p.front.reload = p.reload
+	return p
+}
+
+// corefile returns its Corefile.
+func (p *plexproxy) corefile() string {
+	lines := []string{
+		"tls off", "listen http://" + p.front.addr.String(), "proxy_status " + p.status.String(), "state " + p.dir,
+		"internal 127.0.0.0/8", "external 127.9.9.0/24", "uplink wan " + uplink.String(),
+	}
+	for i, n := range p.home.nodes {
+		lines = append(lines, fmt.Sprintf("node plex%d %s", i+1, n.addr))
+	}
+	return fmt.Sprintf("%s {\n    plex {\n        %s\n    }\n}\n", strings.TrimSuffix(zone, "."),
+		strings.Join(append(lines, p.lines...), "\n        "))
+}
+
+func (p *plexproxy) file() string { return filepath.Join(p.dir, "Corefile") }
+
+// start starts it and returns when it is ready. When the test ends, it must end well, and its log must hold no
+// token.
+func (p *plexproxy) start() {
+	p.tb.Helper()
+	writeFile(p.tb, p.file(), p.corefile())
+	cmd := exec.CommandContext(context.Background(), programs.path(p.tb, "plexproxy"), "-conf", p.file())
+	p.proc = startProcess(p.tb, "", cmd)
+	p.front.proc, p.ends = p.proc, false
+	p.tb.Cleanup(p.stop)
+	eventually(p.tb, 20*time.Second, func() error {
+		select {
+		case <-p.proc.done:
+			p.tb.Fatalf("plexproxy has ended: %v", p.proc.err)
+		default:
+		}
+		if a := p.front.get("/.plexha/ready"); a.status != http.StatusOK {
+			return fmt.Errorf("asking whether it is ready: %s: %s", a, a.body)
+		}
+		return nil
+	})
+}
+
+// stop ends it.
+func (p *plexproxy) stop() {
+	p.tb.Helper()
+	if p.ends {
+		return
+	}
+	p.ends = true
+	p.front.client.CloseIdleConnections()
+	p.proc.endWell(p.tb)
+	for line := range strings.Lines(p.proc.output.String()) {
+		if strings.Contains(line, secret) {
+			p.tb.Errorf("plexproxy's log holds a token: %s", line)
+		}
+	}
+}
+
+// reload changes the Corefile in a way that Caddy's configuration shows, and returns when that is in force.
+func (p *plexproxy) reload(tb testing.TB, n int) {
+	tb.Helper()
+}
