@@ -5,6 +5,7 @@ package state
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -66,6 +67,9 @@ func writable(dir string) error {
 		}
 	}
 	f, err := os.CreateTemp(dir, ".probe-*")
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return fmt.Errorf("writing to %s: %w", dir, e.Err) // its name is a new one each time
+	}
 	if err != nil {
 		return err
 	}

@@ -42,8 +42,10 @@ func TestDirThatCannotBeMade(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := state.Dir(corefile.State{Dir: filepath.Join(file, "plexha")}); got != "" || err == nil {
-		t.Errorf("got %q, %v, want an error", got, err)
+	dir := filepath.Join(file, "plexha")
+	got, err := state.Dir(corefile.State{Dir: dir})
+	if want := "writing to " + dir + ": not a directory"; got != "" || err == nil || err.Error() != want {
+		t.Errorf("got %q, %v, want %s", got, err, want)
 	}
 }
 
