@@ -21,6 +21,7 @@ type plexproxy struct {
 	// status is where its own pages are.
 	status netip.AddrPort
 	lines  []string // further properties of the plex block
+	tls    bool     // with certificates of its own authority, else none
 	proc   *process
 	ends   bool // it was told to end
 }
@@ -37,8 +38,13 @@ func newPlexproxy(tb testing.TB, h *home) *plexproxy {
 // corefile returns its Corefile.
 func (p *plexproxy) corefile() string {
 	lines := []string{
-		"tls off", "listen http://" + p.front.addr.String(), "proxy_status " + p.status.String(), "state " + p.dir,
+		"proxy_status " + p.status.String(), "state " + p.dir, "storage " + filepath.Join(p.dir, "storage"),
 		"internal 127.0.0.0/8", "external 127.9.9.0/24", "uplink wan " + uplink.String(),
+	}
+	if p.tls {
+		lines = append(lines, "tls internal", "listen "+p.front.addr.String())
+	} else {
+		lines = append(lines, "tls off", "listen http://"+p.front.addr.String())
 	}
 	for i, n := range p.home.nodes {
 		lines = append(lines, fmt.Sprintf("node plex%d %s", i+1, n.addr))

@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -47,6 +48,7 @@ type stage struct {
 type stageConfig struct {
 	nodes int      // 2 if zero
 	lines []string // further properties of the plex block, in the place of which stock Caddy has nothing
+	tls   bool     // clients come by TLS, and so by HTTP/2; only with plexproxy
 }
 
 // newStage starts nodes and the proxy, and returns when a request comes through.
@@ -60,6 +62,9 @@ func newStage(tb testing.TB, m maker, c stageConfig) *stage {
 		h := &home{tb: tb, nodes: s.nodes}
 		p := newPlexproxy(tb, h)
 		p.lines = c.lines
+		if p.tls = c.tls; p.tls {
+			p.front.useTLS()
+		}
 		p.start()
 		s.front = p.front
 	} else {
@@ -105,6 +110,7 @@ func compare[T fmt.Stringer](t *testing.T, c stageConfig, scenario func(t *testi
 type front struct {
 	tb     testing.TB
 	addr   netip.AddrPort
+	scheme string // http or https
 	client *http.Client
 	proc   *process
 	// reload gives it another configuration that means the same, and returns when that is in force.
@@ -113,7 +119,7 @@ type front struct {
 
 func newFront(tb testing.TB) *front {
 	tb.Helper()
-	f := &front{tb: tb, addr: netip.AddrPortFrom(inside, freePort(tb, inside))}
+	f := &front{tb: tb, addr: netip.AddrPortFrom(inside, freePort(tb, inside)), scheme: "http"}
 	f.client = &http.Client{Transport: f.transport()}
 	tb.Cleanup(f.client.CloseIdleConnections)
 	return f
@@ -131,9 +137,19 @@ func (f *front) transport() *http.Transport {
 	}
 }
 
+// useTLS makes its clients come by HTTP/2 over TLS. Their certificates' issuer is not asked for.
+func (f *front) useTLS() {
+	t := f.transport()
+	t.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // the authority is made anew for each test
+	t.ForceAttemptHTTP2 = true
+	f.scheme, f.client = "https", &http.Client{Transport: t}
+	f.tb.Cleanup(f.client.CloseIdleConnections)
+}
+
 // answer is what became of a request.
 type answer struct {
 	status int // 0: no answer
+	proto  string
 	header http.Header
 	body   []byte
 	whole  bool          // the body came to its end
@@ -210,7 +226,7 @@ func (f *front) post(path string, size int, edits ...edit) answer {
 
 // request returns one for the main name. No client of the tests waits longer than two minutes.
 func (f *front) request(method, path string, body io.Reader, edits ...edit) *http.Request {
-	r, err := http.NewRequestWithContext(f.tb.Context(), method, "http://"+siteName+path, body)
+	r, err := http.NewRequestWithContext(f.tb.Context(), method, f.scheme+"://"+siteName+path, body)
 	if err != nil {
 		panic(err)
 	}
@@ -236,7 +252,7 @@ func (f *front) send(c *http.Client, r *http.Request) (a answer) {
 		return a
 	}
 	defer res.Body.Close()
-	a.status, a.header = res.StatusCode, res.Header
+	a.status, a.proto, a.header = res.StatusCode, res.Proto, res.Header
 	var one [1]byte
 	n, err := io.ReadFull(res.Body, one[:])
 	a.first = time.Since(began)

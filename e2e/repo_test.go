@@ -112,7 +112,7 @@ var importRules = []imports{
 	},
 	{
 		folder: "proxy/affinity", ours: []string{"zones"}, only: []string{xxhash}, never: []string{coredns, caddy},
-		why: "whose a request is is decided without I/O, so that its tests run in under a second",
+		why: "who serves a request is decided without I/O, so that its tests run in under a second",
 	},
 	{
 		folder: "proxy/cluster", ours: []string{"zones/...", "corefile/...", "plugin/probe", "proxy/affinity"},
