@@ -141,6 +141,17 @@ func TestAReloadKeepsWhatIsOpen(t *testing.T) {
 	}
 }
 
+// A name that leads to another server for a while says nothing of the one that it led to before.
+func TestWhoWasAwayIsAskedAgain(t *testing.T) {
+	one, other := startNode(t, "1"), startNode(t, "2")
+	h := newHouse(t)
+	for _, n := range []*node{one, other, one} {
+		h.load("node plex1 "+n.addr, state(t.TempDir()))
+		h.states(zones.Up)
+		h.awaitAsked(n)
+	}
+}
+
 // A node is asked hourly, and a minute after an answer that said nothing.
 func TestHourly(t *testing.T) {
 	n := newNode("1")

@@ -201,6 +201,26 @@ func TestNoNodeInTheLog(t *testing.T) {
 	)
 }
 
+// Who is cut off goes on sending requests to the nodes that were up, and says so.
+func TestCutOff(t *testing.T) {
+	one := startNode(t, "1")
+	h := newHouse(t)
+	h.load("node plex1 "+one.addr, "canary 127.0.0.1:1", state(t.TempDir()))
+	h.states(zones.Up)
+	one.status.Store(http.StatusInternalServerError)
+	m := h.await("the isolation", func(m *cluster.Moment) bool { return m.Snapshot.Isolated })
+	if got := m.Snapshot.Node("plex1").State; got != zones.Failing {
+		t.Errorf("plex1 is %s, want failing", got)
+	}
+	if ok, word := h.Ready(); !ok || word != "ready" {
+		t.Errorf("got %t, %s, want ready", ok, word)
+	}
+	h.says("warn home.duckdns.org is cut off: ")
+	if !h.Status(time.Now()).Isolated {
+		t.Error("the status does not show it")
+	}
+}
+
 func TestReady(t *testing.T) {
 	one := startNode(t, "1")
 	h := newHouse(t)
