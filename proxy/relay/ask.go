@@ -1,0 +1,71 @@
+package relay
+
+import (
+	"net/http"
+
+	"plexha/proxy/affinity"
+)
+
+// mayAsk reports whether the answer may be that of the wrong node: of a session that another one has begun,
+// or to a token that another one has given.
+func (t *trip) mayAsk(status int) bool {
+	if !t.reads || t.req.Method == http.MethodOptions {
+		return false
+	}
+	switch status {
+	case http.StatusNotFound:
+		return t.place.Ask&affinity.AskOn404 != 0
+	case http.StatusUnauthorized:
+		return t.place.Ask&affinity.AskOn401 != 0
+	default:
+		return false
+	}
+}
+
+// askOthers asks each other node that is up once, and returns the first good answer, or, if there is none,
+// the one that it was given. That stays open meanwhile: it is small, and waits in the connection.
+func (t *trip) askOthers(res *http.Response) *http.Response {
+	first, asked := t.first.node, res.StatusCode
+	for i := range t.side.all.All {
+		n := t.view.nodes[i]
+		if n == first || !t.side.all.All[i].Up {
+			continue
+		}
+		first.stats.retries[askedKind(asked)].Add(1)
+		other := new(attempt)
+		better, err := t.attempt(other, n)
+		if err != nil {
+			continue
+		}
+		if !knows(better.StatusCode, asked) {
+			_ = better.Body.Close()
+			continue
+		}
+		_ = res.Body.Close()
+		n.stats.saves[askedKind(asked)].Add(1)
+		t.from, t.status = n, better.StatusCode
+		return better
+	}
+	return res
+}
+
+func askedKind(status int) kind {
+	if status == http.StatusNotFound {
+		return kindAsked404
+	}
+	return kindAsked401
+}
+
+// knows reports whether a node that answers so knows what the first one did not: what was asked for, or who
+// asks.
+func knows(status, first int) bool {
+	switch status {
+	case first, http.StatusUnauthorized, http.StatusForbidden:
+		return false
+	default:
+		return status < http.StatusInternalServerError
+	}
+}
+
+// isPush reports whether the class is of websockets and event streams.
+func isPush(c affinity.Class) bool { return c == affinity.Push }

@@ -1,0 +1,47 @@
+package relay
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+func init() { caddy.RegisterModule(new(Transport)) }
+
+// Transport brings requests to the nodes that [Policy] has chosen for them, and to others where that may help.
+type Transport struct {
+	// The zone of the cluster.
+	Zone string `json:"zone"`
+}
+
+// CaddyModule returns the Caddy module information.
+func (*Transport) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.reverse_proxy.transport.plexha",
+		New: func() caddy.Module { return new(Transport) },
+	}
+}
+
+// Provision finds the relay.
+func (t *Transport) Provision(caddy.Context) error {
+	_, err := relays.find(t.Zone)
+	return err
+}
+
+var errNoTrip = errors.New("the request has not passed the handler plexha")
+
+// RoundTrip implements [http.RoundTripper].
+func (*Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	t, ok := tripOf(req.Context())
+	if !ok || t.policy == nil {
+		return nil, errNoTrip
+	}
+	return t.carry(req)
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner = (*Transport)(nil)
+	_ http.RoundTripper = (*Transport)(nil)
+)
