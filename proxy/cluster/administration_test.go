@@ -182,5 +182,9 @@ func TestHourly(t *testing.T) {
 		n.stranger.Store(http.StatusUnauthorized)
 		wait(time.Minute-2*time.Second, true, 3)
 		wait(3*time.Second, false, 4)
+		n.stranger.Store(http.StatusOK)
+		wait(time.Hour, true, 5)
+		n.stranger.Store(http.StatusForbidden)
+		wait(time.Hour, false, 6)
 	})
 }

@@ -135,6 +135,21 @@ func TestOneProcessWritesThePins(t *testing.T) {
 	}
 }
 
+// Who was second takes over when the first has ended.
+func TestTheSecondProcessTakesOver(t *testing.T) {
+	dir := t.TempDir()
+	first, second := start(t, dir), start(t, dir)
+	first.place("a")
+	first.Stop()
+	second.place("b")
+	second.place("c")
+	second.Stop()
+	second.says("info writing the pins to " + pinsFile(dir) + ": nothing is wrong any more")
+	if got := start(t, dir).sizes(); got != 2 {
+		t.Errorf("%d pins, want those of the second process", got)
+	}
+}
+
 func TestDamagedPins(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(pinsFile(dir), []byte("no pins"), 0o600); err != nil {
