@@ -85,12 +85,7 @@ func (t *Table) settleAt(q *request, from uint16) {
 }
 
 func (t *Table) prove(q *request, from uint16) {
-	p := t.pin(q, q.tokenKey)
-	if p == nil {
-		t.newPin(q, q.tokenKey, spot{node: from, home: from})
-		p = t.pins.peek(q.tokenKey)
-	}
-	if p.node == from && !p.proven {
+	if p := t.pin(q, q.tokenKey); p != nil && p.node == from && !p.proven {
 		p.proven = true
 		t.denied.forget(q.tokenKey)
 		t.uses++

@@ -187,7 +187,7 @@ func (d *denials) note(key uint64, now uint32) {
 
 func (d *denials) within(key uint64, now, seconds uint32) bool {
 	e := d[key%uint64(len(d))]
-	return e.at != 0 && e.key == uint32(key>>32) && since(now, e.at) < seconds //nolint:gosec // see note
+	return e.at != 0 && uint64(e.key) == key>>32 && since(now, e.at) < seconds
 }
 
 func (d *denials) forget(key uint64) { d[key%uint64(len(d))] = struct{ key, at uint32 }{} }
