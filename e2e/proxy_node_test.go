@@ -60,7 +60,8 @@ type seen struct {
 	BodyIsOurs bool  // they were those of [content]
 }
 
-// faultyNode is a Plex server that does to a request what that asks for.
+// faultyNode is a Plex server that does to a request of these tests' own what that asks for. Others' requests it
+// serves as a Plex server does.
 type faultyNode struct {
 	name string
 	plex *standin.Plex
@@ -72,29 +73,39 @@ type faultyNode struct {
 	journal []seen
 }
 
-func newFaultyNode(name string, plex *standin.Plex) *faultyNode {
-	return &faultyNode{name: name, plex: plex}
+func newFaultyNode(name, identity string) *faultyNode {
+	number, _ := strconv.Atoi(identity[:1])
+	return &faultyNode{name: name, plex: standin.NewPlexServer(standin.PlexOptions{
+		Name: name, Identity: identity, Owner: secret, IDBase: number * 10_000, Control: true,
+	})}
 }
+
+// userAgent is what these tests' own requests say.
+const userAgent = "plexha-test"
 
 // ServeHTTP implements [http.Handler].
 func (n *faultyNode) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set(headerNode, n.name)
 	switch r.URL.Path {
-	case "/-/bad-probes":
+	case "/-faulty/bad-probes":
 		every, _ := strconv.ParseInt(r.FormValue("every"), 10, 64)
 		n.badEvery.Store(every)
-	case "/-/journal":
+		return
+	case "/-faulty/journal":
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		_ = json.NewEncoder(w).Encode(n.journal)
+		return
 	case "/identity":
 		if every := n.badEvery.Load(); every > 0 && n.probes.Add(1)%every == 0 {
 			http.Error(w, "Internal Server Error", http.StatusInternalServerError)
 			return
 		}
-		n.plex.ServeHTTP(w, r)
-	default:
+	}
+	if r.UserAgent() == userAgent {
 		n.serve(w, r)
+	} else {
+		n.plex.ServeHTTP(w, r)
 	}
 }
 
@@ -288,7 +299,7 @@ func startFaultyNode(tb testing.TB, n int) *standIn {
 func journalOf(tb testing.TB, s *standIn) []seen {
 	tb.Helper()
 	var journal []seen
-	if err := json.Unmarshal(askNode(tb, s, "/-/journal"), &journal); err != nil {
+	if err := json.Unmarshal(askNode(tb, s, "/-faulty/journal"), &journal); err != nil {
 		tb.Fatal(err)
 	}
 	return journal
@@ -297,7 +308,7 @@ func journalOf(tb testing.TB, s *standIn) []seen {
 // failProbes makes every so many-th probe of a node fail.
 func failProbes(tb testing.TB, s *standIn, every int) {
 	tb.Helper()
-	askNode(tb, s, "/-/bad-probes?every="+strconv.Itoa(every))
+	askNode(tb, s, "/-faulty/bad-probes?every="+strconv.Itoa(every))
 }
 
 // askNode asks a node past all proxies.
@@ -307,6 +318,7 @@ func askNode(tb testing.TB, s *standIn, path string) []byte {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	req.Header.Set("User-Agent", userAgent)
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
 	res, err := client.Do(req)
 	if err != nil {

@@ -137,6 +137,9 @@ func (f *front) transport() *http.Transport {
 	}
 }
 
+// url returns the main name's URL.
+func (f *front) url() string { return f.scheme + "://" + siteName }
+
 // useTLS makes its clients come by HTTP/2 over TLS. Their certificates' issuer is not asked for.
 func (f *front) useTLS() {
 	t := f.transport()
@@ -226,12 +229,12 @@ func (f *front) post(path string, size int, edits ...edit) answer {
 
 // request returns one for the main name. No client of the tests waits longer than two minutes.
 func (f *front) request(method, path string, body io.Reader, edits ...edit) *http.Request {
-	r, err := http.NewRequestWithContext(f.tb.Context(), method, f.scheme+"://"+siteName+path, body)
+	r, err := http.NewRequestWithContext(f.tb.Context(), method, f.url()+path, body)
 	if err != nil {
 		panic(err)
 	}
 	within(2 * time.Minute)(r)
-	r.Header.Set("User-Agent", "test")
+	r.Header.Set("User-Agent", userAgent)
 	for _, e := range edits {
 		e(r)
 	}

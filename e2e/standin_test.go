@@ -36,8 +36,8 @@ func serveStandin(kind, addr string, in io.Reader, out io.Writer) error {
 		handler, setMode = proxy, proxy.SetMode
 	case "faulty":
 		name, identity, _ = strings.Cut(identity, " ")
-		plex.SetIdentity(identity)
-		handler = newFaultyNode(name, plex)
+		faulty := newFaultyNode(name, identity)
+		handler, setMode = faulty, faulty.plex.SetMode
 	}
 	var lc net.ListenConfig
 	l, err := lc.Listen(context.Background(), "tcp", addr)
