@@ -1,0 +1,47 @@
+package proxy
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+func init() { caddy.RegisterModule(new(Gate)) }
+
+// Gate stands before all else at each listener, and counts who is inside.
+type Gate struct{ flights *flights }
+
+// CaddyModule implements [caddy.Module].
+func (*Gate) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.plexha_gate", New: func() caddy.Module { return new(Gate) }}
+}
+
+// Provision implements [caddy.Provisioner].
+func (g *Gate) Provision(ctx caddy.Context) error {
+	g.flights = newFlights() // of nobody, while a configuration is only checked
+	if s := process.Load(); s != nil {
+		g.flights = s.flights
+	}
+	if s, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
+		s.RegisterConnState(g.flights.connState)
+	}
+	return nil
+}
+
+// ServeHTTP implements [caddyhttp.MiddlewareHandler].
+func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	g.flights.begin()
+	defer g.flights.end()
+	if r.ProtoMajor == 1 && strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+		w = hijacker{w, g.flights}
+	}
+	return next.ServeHTTP(w, r)
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*Gate)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Gate)(nil)
+)

@@ -1,0 +1,92 @@
+package proxy
+
+import (
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/modules/caddytls"
+
+	"plexha/corefile"
+	"plexha/proxy/certs"
+)
+
+// tls says where the certificates of all blocks come from. nil: no block has any.
+func (b *builder) tls() *caddytls.TLS {
+	var automate []string
+	automation := &caddytls.AutomationConfig{}
+	for _, c := range b.blocks {
+		policies, names := b.policies(c)
+		automation.Policies = append(automation.Policies, policies...)
+		automate = append(automate, names...)
+	}
+	if len(automation.Policies) == 0 {
+		return nil
+	}
+	for _, p := range automation.Policies {
+		if p.OnDemand {
+			automation.OnDemand = &caddytls.OnDemandConfig{
+				PermissionRaw: caddyconfig.JSONModuleObject(Permission{}, "module", "plexha", nil),
+			}
+		}
+	}
+	app := &caddytls.TLS{Automation: automation}
+	if len(automate) > 0 {
+		app.CertificatesRaw = caddy.ModuleMap{"automate": caddyconfig.JSON(automate, nil)}
+	}
+	return app
+}
+
+// policies returns how one block gets its certificates, and for which names that is to be seen to from the start.
+func (b *builder) policies(c *corefile.Config) (policies []*caddytls.AutomationPolicy, automate []string) {
+	switch c.TLS.Kind {
+	case corefile.TLSACME:
+		if c.TLS.DNS {
+			return b.byDNS(c)
+		}
+		return b.byHTTP(c)
+	case corefile.TLSInternal:
+		for _, origin := range c.Cluster.Origins {
+			automate = append(automate, certs.Wildcard(origin)...)
+		}
+		return []*caddytls.AutomationPolicy{certs.Internal(automate)}, automate
+	case corefile.TLSFiles:
+		subjects := hosts(c).exact()
+		if open(c) {
+			subjects = append(subjects, hosts(c).below...)
+		}
+		return []*caddytls.AutomationPolicy{certs.Files(subjects, c.TLS.CertFile, c.TLS.KeyFile)}, nil
+	default:
+		return nil, nil
+	}
+}
+
+// byDNS orders one certificate for all names below an origin, and one for the origin.
+func (b *builder) byDNS(c *corefile.Config) (policies []*caddytls.AutomationPolicy, automate []string) {
+	for _, origin := range c.Cluster.Origins {
+		subjects := certs.Wildcard(origin)
+		acme := certs.ACME{Email: c.TLS.Email, CA: c.TLS.CA, DNS: &certs.DuckDNS{
+			Domain:    certs.Account(origin, c.DuckDNS.Name),
+			Token:     c.DuckDNS.Token.Reveal(),
+			TokenFile: c.DuckDNS.TokenFile,
+		}}
+		policies = append(policies, acme.Policy(subjects))
+		automate = append(automate, subjects...)
+	}
+	return policies, automate
+}
+
+// byHTTP orders a certificate for each name. Those of nodes that are found are ordered when they are first asked
+// for, if there is such a node.
+func (b *builder) byHTTP(c *corefile.Config) (policies []*caddytls.AutomationPolicy, automate []string) {
+	acme := certs.ACME{
+		Email: c.TLS.Email, CA: c.TLS.CA,
+		HTTPPort: int(b.port(c, true)), HTTPSPort: int(b.port(c, false)),
+	}
+	automate = hosts(c).exact()
+	policies = append(policies, acme.Policy(automate))
+	if len(c.Finders) > 0 {
+		found := acme.Policy(hosts(c).below)
+		found.OnDemand = true
+		policies = append(policies, found)
+	}
+	return policies, automate
+}
