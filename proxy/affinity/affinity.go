@@ -89,6 +89,6 @@ type Placement struct {
 	By     By
 	Stay   bool // no other node may answer in its place, whatever happens: 503 rather than another node
 	Refuse bool // the client has been moved and its new node is not confirmed: 503 with Retry-After
-	Moved  bool // this request has moved the pin
+	Moved  bool // this request has moved the pin, or will when it has been answered
 	Ask    Ask
 }

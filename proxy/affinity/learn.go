@@ -19,10 +19,10 @@ func (t *Table) Answered(k Keys, p Placement, from zones.NodeName, status int, n
 	q := t.request(&k, n, now)
 	number := t.number(from)
 	t.learnSessions(&q, number, status)
-	t.learnToken(&q, &p, number, status)
 	if q.Class == Root && status == http.StatusOK {
 		t.confirm(&q, &p, number)
 	}
+	t.learnToken(&q, &p, number, status)
 	if status < http.StatusBadRequest && q.play != playNothing {
 		t.notePlay(&q, number)
 	}
@@ -98,11 +98,15 @@ func (t *Table) confirm(q *request, placed *Placement, from uint16) {
 	if placed.By != ByClient && placed.By != ByToken {
 		return
 	}
-	if p := t.pin(q, q.identity()); p != nil {
-		p.node = from
-		p.confirm()
-		t.uses++
+	p := t.pin(q, q.identity())
+	if p == nil {
+		return
 	}
+	moved := p.node != from
+	p.node, p.proven = from, p.proven && !moved
+	p.confirm()
+	t.uses++
+	t.takeTokenAlong(q, moved)
 	// Who sends the token alone, a player that a client has handed a file to, can't ask by itself.
 	if p := t.pin(q, q.tokenKey); p != nil && p.node == from {
 		p.confirm()

@@ -37,7 +37,7 @@ func (t *Table) leader(q *request) *pin {
 	return p
 }
 
-// settle moves a pin if its client's request lets it, and reports whether it did.
+// settle moves a pin if it can't stay where it is, and reports whether it did.
 func (t *Table) settle(q *request, p *pin) (moved bool) {
 	here := t.node(q, p.node)
 	switch {
@@ -46,8 +46,6 @@ func (t *Table) settle(q *request, p *pin) (moved bool) {
 		return true
 	case here == nil || !here.Up && !q.Class.bound():
 		return t.flee(q, p)
-	case q.Class == Root:
-		return t.walk(q, p, here)
 	default:
 		return false
 	}
@@ -76,26 +74,23 @@ func (t *Table) flee(q *request, p *pin) bool {
 	if !p.unconfirmed {
 		p.was = p.node
 	}
-	p.moveTo(t.number(to.Name))
+	p.node, p.unconfirmed, p.proven = t.number(to.Name), true, false
 	return true
 }
 
-// walk moves a pin while its client asks whom it talks to, so that nothing is lost by it: home, or away from
-// a node that is being drained.
-func (t *Table) walk(q *request, p *pin, here *Node) bool {
-	var to *Node
+// farewell returns the node that a client is led to while it asks whom it talks to, so that nothing is lost by
+// it: home, or away from a node that is being drained. The pin moves when the client has been told.
+func (t *Table) farewell(q *request, p *pin, here *Node) *Node {
 	switch {
+	case q.Class != Root:
+		return nil
 	case p.node != p.home && p.quiet(q.now, homeQuiet) && t.homeIsSteady(q, p):
-		to = t.node(q, p.home)
+		return t.node(q, p.home)
 	case here.Draining && !here.New && p.quiet(q.now, drainQuiet):
-		to = t.refuge(q, p)
+		return t.refuge(q, p)
+	default:
+		return nil
 	}
-	if to == nil {
-		return false
-	}
-	p.was = 0
-	p.moveTo(t.number(to.Name))
-	return true
 }
 
 func (t *Table) homeIsSteady(q *request, p *pin) bool {
@@ -112,10 +107,6 @@ func (t *Table) refuge(q *request, p *pin) *Node {
 		return t.node(q, lead.node)
 	}
 	return q.nodes.rendezvous(q.spreadBy(), takesNew)
-}
-
-func (p *pin) moveTo(node uint16) {
-	p.node, p.unconfirmed, p.proven = node, true, false
 }
 
 func (p *pin) confirm() { p.unconfirmed, p.was = false, 0 }

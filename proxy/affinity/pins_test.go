@@ -180,16 +180,18 @@ func TestReturnHome(t *testing.T) {
 	}
 }
 
-// On the way home the client is not told before home has answered.
+// The client is where it was until home has told it better, whatever it asks for meanwhile.
 func TestReturnHomeIsConfirmedByItsAnswer(t *testing.T) {
 	s, c := moved(t)
 	s.goes("plex2", root+c)
 	s.up("plex1")
 	s.wait(time.Hour)
 	s.answered("plex1", http.StatusBadGateway, root+c)
-	s.refused(timeline + c)
+	s.goes("plex2", library+c)
+	s.goes("plex2", scrobble+c)
 	s.goes("plex1", root+c)
-	s.goes("plex1", timeline+c)
+	s.goes("plex1", scrobble+c)
+	s.goes("plex1", photo+alone(s))
 }
 
 func TestNoReturnToHomeThatTakesNoNewPins(t *testing.T) {

@@ -113,20 +113,25 @@ func (t *Table) placeByIdentity(q *request) Placement {
 // placeByPin places a request by the pin of its client or token, which it makes or moves if it has to.
 func (t *Table) placeByPin(q *request, by By) Placement {
 	moved := false
-	if p := t.pin(q, q.identity()); p == nil {
-		s, ok := t.birth(q)
-		if !ok {
-			return unplaced(q, by)
-		}
+	if p := t.pin(q, q.identity()); p != nil {
+		moved = t.settle(q, p)
+	} else if s, ok := t.birth(q); ok {
 		t.newPin(q, q.identity(), s)
 	} else {
-		moved = t.settle(q, p)
+		return unplaced(q, by)
 	}
 	t.uses++
 	t.takeTokenAlong(q, moved)
 	p := t.pins.peek(q.identity())
+	here := t.node(q, p.node)
+	if here == nil { // gone, and nobody takes its clients
+		return unplaced(q, by)
+	}
+	if to := t.farewell(q, p, here); to != nil {
+		return Placement{Node: to.Name, By: by, Moved: true}
+	}
 	return Placement{
-		Node: t.names[p.node], By: by, Stay: q.Class.bound(),
+		Node: here.Name, By: by, Stay: q.Class.bound(),
 		Refuse: p.unconfirmed && q.Class.bound(),
 		Moved:  moved,
 	}

@@ -354,9 +354,15 @@ func TestNothingUp(t *testing.T) {
 	if got := s.table.Sizes(); got != before {
 		t.Errorf("%+v while nothing is up, want %+v", got, before)
 	}
+	s.nodes = s.nodes[1:]
+	if p := s.place(timeline + known); p.Node != "plex2" || p.Moved {
+		t.Errorf("%+v with its node gone, want plex2 to wait for", p)
+	}
 	s.nodes = nil
-	if p := s.place(root + fresh); p != (affinity.Placement{}) {
-		t.Errorf("%+v without any node", p)
+	for _, c := range []string{known, fresh} {
+		if p := s.place(root + c); p != (affinity.Placement{}) {
+			t.Errorf("%+v without any node", p)
+		}
 	}
 }
 
