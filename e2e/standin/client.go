@@ -1,6 +1,7 @@
 package standin
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -79,10 +80,13 @@ type Step struct {
 	Name     string
 	Method   string
 	Path     string
-	Node     string // the X-Backend of the answer
-	Status   int    // 0: there was no answer
-	Err      string // what the app could not put up with; empty: nothing
-	Anywhere bool   // any node may answer it: the app's own files
+	Anywhere bool // any node may answer it: the app's own files
+
+	Node       string // the X-Backend of the answer
+	Status     int    // 0: there was no answer
+	RetryAfter string // as in the answer
+	Took       time.Duration
+	Err        string // what the app could not put up with; empty: nothing
 }
 
 // Report is what came of a playback.
@@ -291,35 +295,33 @@ func (b *Playback) do(ctx context.Context, asks ...ask) []Step {
 
 // one makes one request.
 func (b *Playback) one(ctx context.Context, a ask) Step {
-	s := Step{Name: b.doing, Method: a.method, Path: a.path, Anywhere: a.anywhere}
-	if s.Method == "" {
-		s.Method = http.MethodGet
+	s := Step{Name: b.doing, Method: cmp.Or(a.method, http.MethodGet), Path: a.path, Anywhere: a.anywhere}
+	began := time.Now()
+	if err := b.try(ctx, a, &s); err != nil {
+		s.Err = err.Error()
 	}
+	s.Took = time.Since(began)
+	return s
+}
+
+// try makes the request of s, and notes the answer there.
+func (b *Playback) try(ctx context.Context, a ask, s *Step) error {
 	req, err := b.request(ctx, s.Method, a)
 	if err != nil {
-		s.Err = err.Error()
-		return s
+		return err
 	}
 	resp, err := b.http.Do(req)
 	if err != nil {
-		s.Err = err.Error()
-		return s
+		return err
 	}
 	defer resp.Body.Close()
-	s.Node, s.Status = resp.Header.Get("X-Backend"), resp.StatusCode
-	if err := a.judge(resp); err != nil {
-		s.Err = err.Error()
-	}
-	return s
+	s.Node, s.Status, s.RetryAfter = resp.Header.Get("X-Backend"), resp.StatusCode, resp.Header.Get("Retry-After")
+	return a.judge(resp)
 }
 
 // judge reads the answer, and returns what the app cannot put up with.
 func (a ask) judge(resp *http.Response) error {
-	want := a.status
-	if want == 0 {
-		want = http.StatusOK
-	}
-	if resp.StatusCode != want {
+	if want := cmp.Or(a.status, http.StatusOK); resp.StatusCode != want {
 		return fmt.Errorf("%s, want %d", resp.Status, want)
 	}
 	if resp.Header.Get("X-Plex-Protocol") != "1.0" {

@@ -38,7 +38,7 @@ func (b *Playback) openWebsocket(ctx context.Context) {
 	s := Step{Name: b.doing, Method: http.MethodGet, Path: path}
 	query := url.Values{"X-Plex-Token": {b.client.Token}}
 	ws, answer, err := DialWebsocket(ctx, b.http, b.base+path+"?"+query.Encode(), nil)
-	s.Status, s.Node = answer.Status, answer.Header.Get("X-Backend")
+	s.Status, s.Node, s.RetryAfter = answer.Status, answer.Header.Get("X-Backend"), answer.Header.Get("Retry-After")
 	if err != nil {
 		s.Err = err.Error()
 	} else {
@@ -54,7 +54,7 @@ func (b *Playback) openEvents(ctx context.Context) {
 	s := Step{Name: b.doing, Method: http.MethodGet, Path: a.path}
 	resp, err := b.openStream(ctx, a)
 	if resp != nil {
-		s.Status, s.Node = resp.StatusCode, resp.Header.Get("X-Backend")
+		s.Status, s.Node, s.RetryAfter = resp.StatusCode, resp.Header.Get("X-Backend"), resp.Header.Get("Retry-After")
 	}
 	if err != nil {
 		s.Err = err.Error()

@@ -149,7 +149,7 @@ func (p *Plex) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if p.options.Name != "" {
 		w.Header().Set("X-Backend", p.options.Name)
 	}
-	rw := p.journal.begin(w, r)
+	rw, counted := p.journal.begin(w, r)
 	defer p.journal.end(rw, r)
 	switch p.wait(r) {
 	case Hang:
@@ -161,7 +161,7 @@ func (p *Plex) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case Error500:
 		http.Error(rw, "Internal Server Error", http.StatusInternalServerError)
 	default:
-		p.serve(rw, r)
+		p.serve(rw, counted)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 // Request is one that a stand-in got, as it arrived, and what became of it.
 type Request struct {
 	At       time.Time
+	Proto    string // HTTP/1.1
 	Method   string
 	Host     string
 	Path     string
@@ -62,25 +63,27 @@ func sessionOf(r *http.Request) string {
 	return q.Get("transcodeSessionId")
 }
 
-// begin notes a request, and returns the writer to answer it by.
-func (j *journal) begin(w http.ResponseWriter, r *http.Request) *recorder {
+// begin notes a request, and returns what is to be handled in its place. The request itself stays as it is: net/http
+// looks at its Body to see whether the client still waits for a 100 Continue.
+func (j *journal) begin(w http.ResponseWriter, r *http.Request) (*recorder, *http.Request) {
 	rec := &recorder{ResponseWriter: w, body: &countingBody{ReadCloser: r.Body}}
-	r.Body = rec.body
+	counted := r.WithContext(r.Context())
+	counted.Body = rec.body
 	if j.quiet {
-		return rec
+		return rec, counted
 	}
 	rec.entry = &Request{
-		At: time.Now(), Method: r.Method, Host: r.Host, Path: r.URL.Path, Query: r.URL.RawQuery,
+		At: time.Now(), Proto: r.Proto, Method: r.Method, Host: r.Host, Path: r.URL.Path, Query: r.URL.RawQuery,
 		Client: param(r, "X-Plex-Client-Identifier"), Token: param(r, "X-Plex-Token"),
 		Playback: param(r, "X-Plex-Session-Identifier"), Session: sessionOf(r), Header: r.Header.Clone(),
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.requests = append(j.requests, rec.entry)
-	return rec
+	return rec, counted
 }
 
-// end notes what became of it.
+// end notes what became of a request.
 func (j *journal) end(w *recorder, r *http.Request) {
 	if w.entry == nil {
 		return

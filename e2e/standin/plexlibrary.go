@@ -74,6 +74,11 @@ func (l *library) byKey(key string) (film, bool) {
 	return l.film(func(f film) bool { return strconv.Itoa(f.key) == key }, nil)
 }
 
+func (l *library) hasPart(id string) bool {
+	_, ok := l.film(func(f film) bool { return strconv.Itoa(f.part) == id }, nil)
+	return ok
+}
+
 // byPath returns the film that /library/metadata/KEY or a path below it is of.
 func (l *library) byPath(path string) (film, bool) {
 	rest, ok := strings.CutPrefix(path, "/library/metadata/")
@@ -129,6 +134,7 @@ func (p *Plex) routeLibrary(m *http.ServeMux) {
 	m.HandleFunc("GET /library/metadata/{key}/thumb/{stamp}", p.forUsers(p.serveThumb))
 	m.HandleFunc("GET /photo/:/transcode", p.forUsers(p.servePhoto))
 	m.HandleFunc("GET /library/parts/{part}/{stamp}/{file}", p.forUsers(p.servePart))
+	m.HandleFunc("GET /library/parts/{part}/indexes/sd/{ms}", p.forUsers(p.serveFrame))
 	m.HandleFunc("PUT /library/parts/{part}", p.forUsers(p.serveChoice))
 	m.HandleFunc("GET /downloadQueue/{queue}/item/{item}/media", p.forUsers(serveLater))
 }
@@ -207,15 +213,29 @@ func (p *Plex) servePhoto(w http.ResponseWriter, r *http.Request) {
 	p.image(w, r, u.Path)
 }
 
-// image answers with the thumb at that path, some kilobytes that begin as a JPEG does.
+// image answers with the thumb at that path.
 func (p *Plex) image(w http.ResponseWriter, r *http.Request, path string) {
 	f, ok := p.library.byPath(path)
 	if !ok || p.library.metadata(f).Thumb != path {
 		http.NotFound(w, r)
 		return
 	}
+	jpeg(w, path)
+}
+
+// jpeg answers with some kilobytes that begin as a JPEG does, other ones for every path.
+func jpeg(w http.ResponseWriter, path string) {
 	w.Header().Set("Content-Type", "image/jpeg")
 	_, _ = io.WriteString(w, "\xff\xd8\xff\xe0"+strings.Repeat(path, 100))
+}
+
+// serveFrame answers with a picture out of a file.
+func (p *Plex) serveFrame(w http.ResponseWriter, r *http.Request) {
+	if !p.library.hasPart(r.PathValue("part")) {
+		http.NotFound(w, r)
+		return
+	}
+	jpeg(w, r.URL.Path)
 }
 
 // servePart answers with a file as it is, or a piece of it.
@@ -236,7 +256,7 @@ func (p *Plex) servePart(w http.ResponseWriter, r *http.Request) {
 
 // serveChoice takes the choice of an audio or subtitle stream.
 func (p *Plex) serveChoice(w http.ResponseWriter, r *http.Request) {
-	if _, ok := p.library.film(func(f film) bool { return strconv.Itoa(f.part) == r.PathValue("part") }, nil); !ok {
+	if !p.library.hasPart(r.PathValue("part")) {
 		http.NotFound(w, r)
 	}
 }
@@ -258,7 +278,7 @@ type footage struct {
 }
 
 func newFootage(size int64, name ...string) *footage {
-	f := &footage{pattern: make([]byte, footagePeriod), size: size}
+	f := &footage{pattern: make([]byte, min(size, footagePeriod)), size: size}
 	_, _ = rand.NewChaCha8(sha256.Sum256([]byte(strings.Join(name, " ")))).Read(f.pattern) // never fails
 	return f
 }

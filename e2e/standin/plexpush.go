@@ -59,6 +59,8 @@ func (p *Plex) routePushes(m *http.ServeMux) {
 
 // serveWebsocket sends notifications until the client closes or goes.
 func (p *Plex) serveWebsocket(w http.ResponseWriter, r *http.Request) {
+	notifications, leave := p.pushes.listen() // before the client knows, so that it misses nothing
+	defer leave()
 	ws, err := acceptWebsocket(w, r)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
@@ -73,13 +75,15 @@ func (p *Plex) serveWebsocket(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 	}()
-	p.push(gone, ws.Write)
+	p.push(gone, notifications, ws.Write)
 	_ = ws.Close() // nothing more can be said
 	<-gone
 }
 
 // serveEvents sends notifications as server-sent events.
 func (p *Plex) serveEvents(w http.ResponseWriter, r *http.Request) {
+	notifications, leave := p.pushes.listen() // as above
+	defer leave()
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-cache")
 	w.WriteHeader(http.StatusOK)
@@ -87,7 +91,7 @@ func (p *Plex) serveEvents(w http.ResponseWriter, r *http.Request) {
 	if rc.Flush() != nil {
 		return
 	}
-	p.push(r.Context().Done(), func(b []byte) error {
+	p.push(r.Context().Done(), notifications, func(b []byte) error {
 		if _, err := fmt.Fprintf(w, "event: notification\ndata: %s\n\n", b); err != nil {
 			return err
 		}
@@ -96,9 +100,7 @@ func (p *Plex) serveEvents(w http.ResponseWriter, r *http.Request) {
 }
 
 // push writes notifications, and the transcoder's state from time to time, until the listener is gone.
-func (p *Plex) push(gone <-chan struct{}, write func([]byte) error) {
-	notifications, leave := p.pushes.listen()
-	defer leave()
+func (p *Plex) push(gone <-chan struct{}, notifications <-chan []byte, write func([]byte) error) {
 	tick := time.NewTicker(p.options.PushEvery)
 	defer tick.Stop()
 	for {

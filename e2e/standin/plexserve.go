@@ -101,8 +101,8 @@ func (c *tlsOnlyConn) Read(b []byte) (int, error) {
 }
 
 // ServePlex is the whole life of a stand-in in a process of its own: it takes its options as JSON, writes "ready" and
-// its address to out when it listens, and serves until ctx is done.
-func ServePlex(ctx context.Context, options, addr string, out io.Writer) error {
+// its address to out when it listens, and serves until ctx is done or in ends, as it does when its parent does.
+func ServePlex(ctx context.Context, options, addr string, in io.Reader, out io.Writer) error {
 	o, err := ParsePlexOptions(options)
 	if err != nil {
 		return err
@@ -115,5 +115,11 @@ func ServePlex(ctx context.Context, options, addr string, out io.Writer) error {
 	if _, err := fmt.Fprintf(out, "ready %s\n", l.Addr()); err != nil {
 		return fmt.Errorf("saying where it listens: %w", err)
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		defer cancel()
+		_, _ = io.Copy(io.Discard, in) // that it ends is all that it says
+	}()
 	return NewPlexServer(o).Serve(ctx, l)
 }

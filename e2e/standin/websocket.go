@@ -40,8 +40,18 @@ type Websocket struct {
 	br     *bufio.Reader
 	client bool // it masks what it sends
 	pongs  chan []byte
+	ended  chan struct{} // closed when Read has failed
+	end    func()
 
 	mu sync.Mutex // one frame after the other
+}
+
+func newWebsocket(conn io.ReadWriteCloser, br *bufio.Reader, client bool) *Websocket {
+	ended := make(chan struct{})
+	return &Websocket{
+		conn: conn, br: br, client: client, pongs: make(chan []byte, 1),
+		ended: ended, end: sync.OnceFunc(func() { close(ended) }),
+	}
 }
 
 // acceptKey is what a server makes of Sec-WebSocket-Key.
@@ -67,7 +77,7 @@ func acceptWebsocket(w http.ResponseWriter, r *http.Request) (*Websocket, error)
 	var head strings.Builder
 	head.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
 	_ = h.Write(&head) // a Builder takes everything
-	ws := &Websocket{conn: conn, br: brw.Reader}
+	ws := newWebsocket(conn, brw.Reader, false)
 	if _, err := io.WriteString(conn, head.String()+"\r\n"); err != nil {
 		_ = ws.conn.Close() // a reader will see it
 	}
@@ -106,11 +116,19 @@ func DialWebsocket(ctx context.Context, hc *http.Client, url string, header http
 		_ = resp.Body.Close()
 		return nil, answer, fmt.Errorf("opening a websocket: %s", resp.Status)
 	}
-	return &Websocket{conn: conn, br: bufio.NewReader(conn), client: true, pongs: make(chan []byte, 1)}, answer, nil
+	return newWebsocket(conn, bufio.NewReader(conn), true), answer, nil
 }
 
 // Read returns the next text. It answers pings on the way; [io.EOF] is the other's farewell.
 func (ws *Websocket) Read() ([]byte, error) {
+	text, err := ws.readText()
+	if err != nil {
+		ws.end()
+	}
+	return text, err
+}
+
+func (ws *Websocket) readText() ([]byte, error) {
 	var text []byte
 	for {
 		op, final, payload, err := ws.readFrame()
@@ -155,6 +173,8 @@ func (ws *Websocket) Ping(ctx context.Context, payload string) error {
 			return fmt.Errorf("pong %q, want %q", pong, payload)
 		}
 		return nil
+	case <-ws.ended:
+		return errors.New("waiting for a pong: the websocket has ended")
 	case <-ctx.Done():
 		return fmt.Errorf("waiting for a pong: %w", context.Cause(ctx))
 	}
