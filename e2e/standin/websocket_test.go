@@ -2,7 +2,10 @@ package standin_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"crypto/sha1"
+	"encoding/base64"
 	"errors"
 	"io"
 	"net/http"
@@ -92,6 +95,77 @@ func TestWebsocketTakesTextsOfAnyLength(t *testing.T) {
 	if err := ws.Ping(t.Context(), "too long?"); err == nil {
 		t.Error("2 MiB are taken")
 	}
+}
+
+// tape is a connection from which only what is on it is read.
+type tape struct{ io.Reader }
+
+func (tape) Write(b []byte) (int, error) { return len(b), nil }
+
+func (tape) Close() error { return nil }
+
+// upgrader agrees to a websocket, and then sends what it holds.
+type upgrader []byte
+
+func (u upgrader) RoundTrip(req *http.Request) (*http.Response, error) {
+	sum := sha1.Sum([]byte(req.Header.Get("Sec-Websocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	return &http.Response{
+		Status: "101 Switching Protocols", StatusCode: http.StatusSwitchingProtocols, Request: req,
+		Header: http.Header{"Sec-Websocket-Accept": {base64.StdEncoding.EncodeToString(sum[:])}},
+		Body:   tape{bytes.NewReader(u)},
+	}, nil
+}
+
+// The frames of RFC 6455 section 5.7.
+func TestWebsocketReads(t *testing.T) {
+	tests := []struct {
+		name  string
+		bytes string
+		want  string
+		err   error
+	}{
+		{"a text", "\x81\x05Hello", "Hello", nil},
+		{"a masked one", "\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58", "Hello", nil},
+		{"one in two pieces", "\x01\x03Hel\x80\x02lo", "Hello", nil},
+		{"with a ping between them", "\x01\x03Hel\x89\x01x\x80\x02lo", "Hello", nil},
+		{"a length in two bytes", "\x81\x7e\x00\x05Hello", "Hello", nil},
+		{"a length in eight bytes", "\x81\x7f\x00\x00\x00\x00\x00\x00\x00\x05Hello", "Hello", nil},
+		{"a farewell", "\x88\x02\x03\xe8", "", io.EOF},
+		{"half a text", "\x81\x05Hel", "", io.ErrUnexpectedEOF},
+		{"half a length", "\x81\x7e\x00", "", io.ErrUnexpectedEOF},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			ws, _, err := standin.DialWebsocket(t.Context(), &http.Client{Transport: upgrader(tt.bytes)}, "http://plex1/", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := ws.Read(); string(got) != tt.want || !errors.Is(err, tt.err) {
+				t.Errorf("got %q, %v, want %q, %v", got, err, tt.want, tt.err)
+			}
+		})
+	}
+}
+
+func FuzzWebsocket(f *testing.F) {
+	f.Add([]byte("\x81\x05Hello\x88\x02\x03\xe8"))
+	f.Add([]byte("\x01\x03Hel\x89\x01x\x80\x82\x01\x02\x03\x04lo"))
+	f.Add([]byte("\x81\x7f\xff\xff\xff\xff\xff\xff\xff\xffHello"))
+	f.Fuzz(func(t *testing.T, frames []byte) {
+		ws, _, err := standin.DialWebsocket(t.Context(), &http.Client{Transport: upgrader(frames)}, "http://plex1/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read := 0
+		for err == nil {
+			var text []byte
+			text, err = ws.Read()
+			read += len(text)
+		}
+		if read > len(frames) {
+			t.Errorf("read %d bytes of text from %d", read, len(frames))
+		}
+	})
 }
 
 func TestWebsocketWantsAToken(t *testing.T) {
