@@ -141,14 +141,21 @@ func TestAReloadKeepsWhatIsOpen(t *testing.T) {
 	}
 }
 
-// A name that leads to another server for a while says nothing of the one that it led to before.
-func TestWhoWasAwayIsAskedAgain(t *testing.T) {
+// What is known of the server that a name led to is forgotten when it leads to another one.
+func TestANamesPastIsForgotten(t *testing.T) {
 	one, other := startNode(t, "1"), startNode(t, "2")
+	one.stranger.Store(http.StatusOK)
+	other.stranger.Store(http.StatusOK)
 	h := newHouse(t)
-	for _, n := range []*node{one, other, one} {
+	for i, n := range []*node{one, other, one} {
 		h.load("node plex1 "+n.addr, state(t.TempDir()))
-		h.states(zones.Up)
-		h.awaitAsked(n)
+		if isOpen(h.Now()) {
+			t.Errorf("the server no. %d counts as open before it was asked", i+1)
+		}
+		h.await("the alarm", isOpen)
+	}
+	if a, b := one.asked.Load(), other.asked.Load(); a != 2 || b != 1 {
+		t.Errorf("they were asked %d and %d times, want 2 and 1", a, b)
 	}
 }
 

@@ -43,11 +43,13 @@ func TestAReloadKeepsTheHealth(t *testing.T) {
 	one, two := startNode(t, "1"), startNode(t, "2")
 	one.status.Store(http.StatusInternalServerError)
 	// With this `rise` a node that is taken for down does not come back during the test.
-	lines := []string{"node plex1 " + one.addr, "node plex2 " + two.addr, "rise 1000", state(t.TempDir())}
+	dir := t.TempDir()
+	order(t, dir, "plex2 drain\n")
+	lines := []string{"node plex1 " + one.addr, "node plex2 " + two.addr, "rise 1000", state(dir)}
 	h := newHouse(t)
 	h.load(lines...)
 	h.states(zones.Down, zones.Up)
-	h.says("plex1 of home.duckdns.org is down", "plex2 of home.duckdns.org is up")
+	h.says("plex1 of home.duckdns.org is down", "plex2 of home.duckdns.org is up", "order on node plex2 of home.duckdns.org: drain")
 	said := h.logged("home.duckdns.org")
 	one.status.Store(http.StatusOK)
 
@@ -230,6 +232,8 @@ func TestReady(t *testing.T) {
 			t.Errorf("got %t, %s, want %t, %s", ok, word, wantOK, want)
 		}
 	}
+	check(false, "starting")
+	h.load("node plex1 "+startSilent(t), state(t.TempDir()))
 	check(false, "starting")
 	h.load("node plex1 "+one.addr, state(t.TempDir()))
 	h.states(zones.Up)

@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -70,10 +71,23 @@ func (n *node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		n.asked.Add(1)
 		n.heard <- struct{}{}
+		w.Header().Set("Location", "/open") // of a redirect
 		w.WriteHeader(int(n.stranger.Load()))
+	case "/open":
 	default:
 		w.WriteHeader(http.StatusNotFound)
 	}
+}
+
+// startSilent returns the address of a node that never answers.
+func startSilent(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ln.Close() })
+	return ln.Addr().String()
 }
 
 // house is a cluster whose log is read.
