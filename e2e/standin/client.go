@@ -115,11 +115,14 @@ func (r Report) Failures() []Step {
 	return slices.DeleteFunc(slices.Clone(r.Steps), func(s Step) bool { return s.Err == "" })
 }
 
-// Whole returns nil if every step was taken, none failed, and one node answered all that only one may answer;
-// else what is wrong.
+// Whole returns nil if every step was taken, none failed, and one node, known by its name, answered all that only one
+// may answer; else what is wrong.
 func (r Report) Whole() error {
 	var errs []error
-	if nodes := r.Nodes(); len(nodes) > 1 {
+	switch nodes := r.Nodes(); {
+	case len(nodes) == 0:
+		errs = append(errs, errors.New("no answer says which node it is from"))
+	case len(nodes) > 1:
 		errs = append(errs, fmt.Errorf("split over %s", strings.Join(nodes, " and ")))
 	}
 	if fs := r.Failures(); len(fs) > 0 {

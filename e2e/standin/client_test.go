@@ -195,6 +195,18 @@ func TestPlaybackNotices(t *testing.T) {
 	}
 }
 
+// A playback about which nothing is known is not whole.
+func TestPlaybackNoticesThatNoNodeIsNamed(t *testing.T) {
+	plex := standin.NewPlexServer(standin.PlexOptions{Identity: identity, Owner: ownerToken})
+	r := client(standin.DirectPlay).Play(t.Context(), newHTTP(t), startPlex(t, plex))
+	if err := r.Whole(); err == nil || !strings.Contains(err.Error(), "no answer says which node") {
+		t.Errorf("got %v, want a complaint", err)
+	}
+	if fs := r.Failures(); len(fs) > 0 {
+		t.Errorf("failures: got %+v, want none", fs)
+	}
+}
+
 func TestPlaybackNoticesOtherBytes(t *testing.T) {
 	plex1, _ := newPlexes(t)
 	same := startPlex(t, plex1)
@@ -423,5 +435,25 @@ func TestPlaybacksOfEqualClientsAreEqual(t *testing.T) {
 		if next := c.Play(t.Context(), newHTTP(t), base); kind != standin.DirectPlay && cmp.Equal(paths(first), paths(next)) {
 			t.Errorf("%s: the next playback has the same session", kind)
 		}
+	}
+}
+
+func BenchmarkPlayback(b *testing.B) {
+	for _, kind := range standin.Kinds() {
+		b.Run(string(kind), func(b *testing.B) {
+			plex := standin.NewPlexServer(standin.PlexOptions{
+				Name: "plex1", Identity: identity, Owner: ownerToken, Guests: []string{guestToken}, Quiet: true,
+			})
+			s := httptest.NewServer(plex)
+			defer s.Close()
+			defer plex.Close()
+			c := client(kind)
+			for b.Loop() {
+				if err := c.Play(b.Context(), s.Client(), s.URL).Whole(); err != nil {
+					b.Fatal(err)
+				}
+				c.Nth++
+			}
+		})
 	}
 }
