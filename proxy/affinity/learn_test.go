@@ -174,3 +174,26 @@ func TestAnswerOfNodeThatIsGone(t *testing.T) {
 		t.Errorf("%+v learned, want nothing", got)
 	}
 }
+
+// What one node has accepted says nothing of another: a token that has moved is doubted again.
+func TestMovedTokenIsDoubtedAgain(t *testing.T) {
+	for name, c := range map[string]func(s *scene) string{
+		"token alone":      alone,
+		"client and token": func(s *scene) string { return as(s.key("plex1"), s.key("plex1")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := house(t, "plex1", "plex2")
+			c := c(s)
+			s.goes("plex1", library+c)
+			s.asks(0, library+c)
+			s.down("plex1")
+			s.asks(affinity.AskOn401, library+c)
+			s.asks(affinity.AskOn401, photo+alone(s))
+			s.goes("plex2", library+c)
+			s.asks(0, library+c)
+			s.up("plex1") // and nobody was told of plex2
+			s.asks(affinity.AskOn401, library+c)
+			s.asks(affinity.AskOn401, photo+alone(s))
+		})
+	}
+}
