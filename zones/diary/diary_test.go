@@ -122,3 +122,22 @@ func TestTooManyLinesAreHeldBack(t *testing.T) {
 	d.now = d.Due()
 	d.says(nil, nil, down+" (it has changed 2 times within the last minute)")
 }
+
+func TestTheFirstLineThatIsDueCounts(t *testing.T) {
+	d := newTeller(t)
+	flap := func(name string) {
+		for range 3 { // two lines each: more than four
+			d.seq++
+			e := board.Event{Seq: d.seq, Subject: zones.Subject{Name: name}, From: zones.Down, To: zones.Starting}
+			d.Tell([]board.Event{e, {Seq: d.seq, Subject: e.Subject, From: zones.Starting, To: zones.Down}}, d.snap, d.now)
+		}
+	}
+	flap("plex1")
+	d.now = d.now.Add(time.Second)
+	for _, name := range []string{"plex2", "plex3", "plex4", "plex5"} {
+		flap(name)
+	}
+	if want := began.Add(time.Minute); d.Due() != want {
+		t.Errorf("a line is due at %v, want %v", d.Due(), want)
+	}
+}
