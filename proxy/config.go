@@ -193,9 +193,10 @@ func (b *builder) server(f *front) *caddyhttp.Server {
 	}
 	if !f.Plain {
 		s.Protocols = []string{"h1", "h2"}
-		// A client that names no host, since it has an address alone, gets a certificate all the same. Who names
-		// one host and then asks for another is served by what he asks for: HTTP/2 does so with a wildcard.
-		s.TLSConnPolicies = caddytls.ConnectionPolicies{{DefaultSNI: hosts(f.blocks[0]).main[0]}}
+		// A client that names no host, since it has an address alone, gets a certificate all the same: that of the
+		// origin, since no wildcard is looked at for this. Who names one host and then asks for another is served by
+		// what he asks for: HTTP/2 does so with a wildcard.
+		s.TLSConnPolicies = caddytls.ConnectionPolicies{{DefaultSNI: hosts(f.blocks[0]).apex[0]}}
 	}
 	if f.H3 {
 		s.Listen = append(s.Listen, at.UDP)

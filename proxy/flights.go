@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,6 +20,7 @@ type flights struct {
 	count    atomic.Int64 // of requests
 	stopping atomic.Bool
 	landed   chan struct{} // one slot: the last request has ended while stopping
+	closed   chan struct{} // one slot: a connection has been closed while stopping
 
 	mu       sync.Mutex
 	conns    map[net.Conn]struct{}  // that net/http has
@@ -25,7 +28,10 @@ type flights struct {
 }
 
 func newFlights() *flights {
-	return &flights{landed: make(chan struct{}, 1), conns: map[net.Conn]struct{}{}, upgraded: map[*upgraded]struct{}{}}
+	return &flights{
+		landed: make(chan struct{}, 1), closed: make(chan struct{}, 1),
+		conns: map[net.Conn]struct{}{}, upgraded: map[*upgraded]struct{}{},
+	}
 }
 
 func (f *flights) begin() { f.count.Add(1) }
@@ -55,6 +61,9 @@ func (f *flights) connState(c net.Conn, state http.ConnState) {
 		f.mu.Lock()
 		delete(f.conns, c)
 		f.mu.Unlock()
+		if f.stopping.Load() {
+			signal(f.closed)
+		}
 	}
 }
 
@@ -73,43 +82,72 @@ func (f *flights) hangUp() {
 	wg.Wait()
 }
 
-// wait returns when no request is under way. When ctx ends before, it cuts the connections of those that are left
-// and says how many requests those were.
+// wait returns when no request is under way. When ctx ends before, it cuts those that are left and says how many
+// they were. In the end no connection is open.
 func (f *flights) wait(ctx context.Context) error {
 	f.stopping.Store(true)
+	f.landing(ctx)
+	left := f.count.Load()
+	if left == 0 {
+		f.drain()
+	}
+	f.cut()
+	if left == 0 {
+		return nil
+	}
+	late, cancel := context.WithTimeout(context.Background(), reaction)
+	defer cancel()
+	f.landing(late)
+	return fmt.Errorf("%d requests had not ended in time", left)
+}
+
+// landing waits until no request is under way or ctx ends.
+func (f *flights) landing(ctx context.Context) {
 	for f.count.Load() > 0 {
 		select {
 		case <-f.landed:
 		case <-ctx.Done():
-			return f.cut()
+			return
 		}
 	}
-	return nil
 }
 
-// reaction bounds how long a request may take to see that its connection is gone.
-const reaction = time.Second
+const (
+	// reaction bounds how long a request may take to see that its connection is gone.
+	reaction = time.Second
+	// farewell is for the last answers to arrive: a connection that is closed with something unread in it, such as
+	// what HTTP/2 acknowledges, is reset, and what is on its way is lost.
+	farewell = 250 * time.Millisecond
+)
 
-func (f *flights) cut() error {
-	left := f.count.Load()
+// drain waits for the connections to be closed by net/http, which does so once they are idle. Those of HTTP/2 take
+// longer than is worth waiting for.
+func (f *flights) drain() {
+	late := time.NewTimer(farewell)
+	defer late.Stop()
+	for {
+		f.mu.Lock()
+		open := len(f.conns)
+		f.mu.Unlock()
+		if open == 0 {
+			return
+		}
+		select {
+		case <-f.closed:
+		case <-late.C:
+			return
+		}
+	}
+}
+
+// cut closes all connections.
+func (f *flights) cut() {
 	f.mu.Lock()
-	for c := range f.conns {
+	all := slices.Collect(maps.Keys(f.conns))
+	f.mu.Unlock()
+	for _, c := range all {
 		_ = c.Close() // it is done with
 	}
-	f.mu.Unlock()
-	late := time.After(reaction)
-	for f.count.Load() > 0 {
-		select {
-		case <-f.landed:
-			continue
-		case <-late:
-		}
-		break
-	}
-	if left == 0 {
-		return nil
-	}
-	return fmt.Errorf("%d requests had not ended in time", left)
 }
 
 // hijacker lets a request's connection be given away to a websocket that [flights] knows.

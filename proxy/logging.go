@@ -23,7 +23,8 @@ func (b *builder) logging() *caddy.Logging {
 	// request. What it would say of nodes, package relay says.
 	main := &caddy.CustomLog{
 		BaseLog: caddy.BaseLog{EncoderRaw: redacting("console", logging.LogEncoderConfig{LevelFormat: "upper", TimeFormat: "wall_milli"})},
-		Exclude: []string{"http.handlers.reverse_proxy", accessLogger},
+		// The last two repeat at each start what has been decided here.
+		Exclude: []string{"http.handlers.reverse_proxy", accessLogger, "http.auto_https", "admin"},
 	}
 	main.WriterRaw = writer("stderr")
 	all := &caddy.Logging{Logs: map[string]*caddy.CustomLog{caddy.DefaultLoggerName: main}}
