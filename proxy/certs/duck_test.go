@@ -1,6 +1,7 @@
 package certs_test
 
 import (
+	"crypto/tls"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -12,8 +13,6 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
-
-	"crypto/tls"
 
 	"github.com/miekg/dns"
 )

@@ -338,7 +338,7 @@ func TestTurnEnds(t *testing.T) {
 			if *p, err = load[*certs.Provider](newContext(t, a.locks), config); err != nil {
 				t.Fatal(err)
 			}
-			var l = newTestLogger(*p)
+			l := newTestLogger(*p)
 			if seen == nil {
 				seen = l
 			}

@@ -1,0 +1,108 @@
+package standin
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// DuckFault is what is wrong with DuckDNS's API.
+type DuckFault string
+
+// The faults. All but DuckKO let the call do what it asks for, and DuckLie says so only.
+const (
+	DuckFine     DuckFault = ""
+	DuckKO       DuckFault = "ko"       // KO to everybody
+	DuckLie      DuckFault = "lie"      // OK, and nothing is done
+	DuckGone     DuckFault = "gone"     // the 404 page that Jetty showed in 2025 and 2026
+	DuckGateway  DuckFault = "gateway"  // the balancer's 502 page
+	DuckBusy     DuckFault = "busy"     // 429 with Retry-After
+	DuckPortal   DuckFault = "portal"   // a page of somebody else's, with status 200
+	DuckError    DuckFault = "error"    // the right answer, with status 500
+	DuckHang     DuckFault = "hang"     // no answer
+	DuckHangBody DuckFault = "hangbody" // half an answer
+	DuckReset    DuckFault = "reset"    // the connection is cut
+	DuckEmpty    DuckFault = "empty"    // an answer without a body
+	DuckCRLF     DuckFault = "crlf"     // a line end after the right answer
+	DuckRedirect DuckFault = "redirect" // to another host
+	DuckEcho     DuckFault = "echo"     // another address in the answer
+	DuckSlow     DuckFault = "slow"     // the right answer, two seconds later
+)
+
+// answer writes what a caller gets who would have got what is said, until the fault is released.
+func (f DuckFault) answer(w http.ResponseWriter, r *http.Request, said string, released <-chan struct{}) {
+	switch f {
+	case DuckGone:
+		page(w, http.StatusNotFound, "<html><head><title>Error 404 Not Found</title></head><body>Powered by Jetty://</body></html>")
+	case DuckGateway:
+		page(w, http.StatusBadGateway, "<html><head><title>502 Bad Gateway</title></head><body>nginx/1.20.0</body></html>")
+	case DuckBusy:
+		w.Header().Set("Retry-After", "120")
+		http.Error(w, "slow down", http.StatusTooManyRequests)
+	case DuckPortal:
+		page(w, http.StatusOK, "<html><body>Accept our terms, then <a href=\""+r.URL.String()+"\">go on</a></body></html>")
+	case DuckError:
+		plain(w, http.StatusInternalServerError, said)
+	case DuckHang:
+		wait(r, released)
+		panic(http.ErrAbortHandler)
+	case DuckHangBody:
+		plain(w, http.StatusOK, said[:1])
+		wait(r, released)
+		panic(http.ErrAbortHandler)
+	case DuckReset:
+		panic(http.ErrAbortHandler)
+	case DuckEmpty:
+		plain(w, http.StatusOK, "")
+	case DuckCRLF:
+		plain(w, http.StatusOK, said+"\r\n")
+	case DuckRedirect:
+		http.Redirect(w, r, "https://parked.example/", http.StatusFound)
+	case DuckEcho:
+		plain(w, http.StatusOK, wrongEcho(said))
+	case DuckSlow:
+		select {
+		case <-time.After(2 * time.Second):
+		case <-r.Context().Done():
+		}
+		plain(w, http.StatusOK, said)
+	default:
+		plain(w, http.StatusOK, said)
+	}
+}
+
+// wrongEcho puts another address in the place of the first.
+func wrongEcho(said string) string {
+	lines := strings.Split(said, "\n")
+	if len(lines) > 1 {
+		lines[1] = "192.0.2.99"
+	}
+	return strings.Join(lines, "\n")
+}
+
+// wait returns when the caller leaves or the fault is released.
+func wait(r *http.Request, released <-chan struct{}) {
+	select {
+	case <-r.Context().Done():
+	case <-released:
+	}
+}
+
+// plain answers as DuckDNS does: in chunks, with the cookies of its load balancer.
+func plain(w http.ResponseWriter, status int, body string) {
+	h := w.Header()
+	h.Set("Content-Type", "text/plain;charset=utf-8")
+	h.Set("Server", "nginx/1.20.0")
+	h.Add("Set-Cookie", "AWSALB=abc; Path=/")
+	h.Add("Set-Cookie", "AWSALBCORS=abc; Path=/; SameSite=None; Secure")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, body)
+	_ = http.NewResponseController(w).Flush() // what has been flushed has no Content-Length
+}
+
+func page(w http.ResponseWriter, status int, body string) {
+	w.Header().Set("Content-Type", "text/html;charset=iso-8859-1")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, body)
+}
