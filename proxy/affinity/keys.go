@@ -83,6 +83,9 @@ func (k *Keys) addSession(id string) {
 }
 
 func (k *Keys) readPath(method, path string) {
+	if method == http.MethodOptions {
+		return // a browser asks whether it may ask: any node knows
+	}
 	k.read = method == http.MethodGet || method == http.MethodHead
 	switch rest, universal := transcode(path); {
 	case path == "/web" || strings.HasPrefix(path, "/web/") || path == "/favicon.ico":
@@ -95,7 +98,7 @@ func (k *Keys) readPath(method, path string) {
 		k.Class = timelineOrPush(path)
 	case strings.HasPrefix(path, "/playQueues"):
 		k.Class = PlayQueue
-	case !k.read && method != http.MethodOptions:
+	case !k.read:
 		k.Class = Write
 	case strings.HasPrefix(path, "/library/parts/"):
 		k.Class, k.play = Part, playGoesOn

@@ -32,7 +32,8 @@ func TestParse(t *testing.T) {
 		{request: "GET /?" + web, want: named{Class: affinity.Root, Client: "c1", Token: "t1"}},
 		{request: "GET /identity", want: named{Class: affinity.Root}},
 		{request: "HEAD /", want: named{Class: affinity.Other}},
-		{request: "OPTIONS /library/parts/1/2/film.mkv", want: named{Class: affinity.Part, Play: "goes on"}},
+		{request: "OPTIONS /library/parts/1/2/film.mkv?X-Plex-Token=t1", want: named{Class: affinity.Other, Token: "t1"}},
+		{request: "OPTIONS /video/:/transcode/universal/session/s1/0/1.m4s", want: named{Class: affinity.Other}},
 		{request: "GET /hubs/sections/1?count=12&" + web, want: named{Class: affinity.Other, Client: "c1", Token: "t1"}},
 		{
 			request: "GET /photo/:/transcode?width=240&url=%2Flibrary%2Fmetadata%2F1%2Fthumb%2F17%3FX-Plex-Token%3Dt2&X-Plex-Token=t1",

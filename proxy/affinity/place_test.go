@@ -155,6 +155,7 @@ func TestSessionNamedLikeItsClient(t *testing.T) {
 	s.goes("plex1", "GET /video/:/transcode/universal/session/"+id+"/0/1.ts")
 	s.down("plex1")
 	s.goes("plex2", root+as(id, ""))
+	s.goes("plex2", scrobble+"session="+id+"&"+as(id, ""))
 	s.goes("plex2", "GET "+decision(id, "", id))
 	s.goes("plex2", "GET /video/:/transcode/universal/session/"+id+"/0/1.ts")
 }
@@ -378,6 +379,19 @@ func TestNodeThatIsGone(t *testing.T) {
 	s.refused(timeline + c)
 	s.goes("plex2", root+c)
 	s.goes("plex2", timeline+c)
+}
+
+// So has the token of a client that is elsewhere.
+func TestTokensNodeThatIsGone(t *testing.T) {
+	s := house(t, "plex1", "plex2", "plex3")
+	client, token := s.key("plex1"), s.key("plex3")
+	s.byClient = true
+	s.goes("plex3", photo+as("", token))
+	s.goes("plex1", root+as(client, token))
+	s.goes("plex3", photo+as("", token))
+	s.nodes = s.nodes[:2]
+	s.goes("plex1", library+as(client, token))
+	s.goes("plex1", photo+as("", token))
 }
 
 // The cookie counts where nobody is named. A node that is not there counts as none.
