@@ -42,6 +42,9 @@ type Keys struct {
 	play     play
 }
 
+// namesNobody reports whether an answer can teach nothing: Plex Web's own files are among those.
+func (k *Keys) namesNobody() bool { return k.client == "" && k.token == "" && k.sessions[0] == "" }
+
 // Parse returns what the request names. It allocates only where a key is percent-encoded.
 func Parse(r *http.Request) Keys {
 	var k Keys

@@ -11,11 +11,12 @@ import (
 // is called once for a request, with its last placement; from is another node than p.Node if that has answered
 // when others were asked.
 func (t *Table) Answered(k Keys, p Placement, from zones.NodeName, status int, n *Nodes, now time.Time) {
-	if k.Class == Web || n.Get(from) == nil {
+	if k.namesNobody() || n.Get(from) == nil {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.uses++
 	q := t.request(&k, n, now)
 	number := t.number(from)
 	t.learnSessions(&q, number, status)
@@ -51,10 +52,7 @@ func (t *Table) learnSessions(q *request, from uint16, status int) {
 }
 
 func (t *Table) learnSession(q *request, id string, from uint16) {
-	key := secretHash(t.seed, ofSession, id)
-	*t.sessions.put(key) = session{node: from, owner: q.identity(), used: q.now}
-	t.denied.forget(key)
-	t.uses++
+	*t.sessions.put(secretHash(t.seed, ofSession, id)) = session{node: from, owner: q.identity(), used: q.now}
 }
 
 // learnToken takes down that a node knows a token. If it was found by asking all, its client goes there too,
@@ -88,7 +86,6 @@ func (t *Table) prove(q *request, from uint16) {
 	if p := t.pin(q, q.tokenKey); p != nil && p.node == from && !p.proven {
 		p.proven = true
 		t.denied.forget(q.tokenKey)
-		t.uses++
 	}
 }
 
@@ -105,7 +102,6 @@ func (t *Table) confirm(q *request, placed *Placement, from uint16) {
 	moved := p.node != from
 	p.node, p.proven = from, p.proven && !moved
 	p.confirm()
-	t.uses++
 	t.takeTokenAlong(q, moved)
 	// Who sends the token alone, a player that a client has handed a file to, can't ask by itself.
 	if p := t.pin(q, q.tokenKey); p != nil && p.node == from {
@@ -127,6 +123,5 @@ func (t *Table) notePlay(q *request, from uint16) {
 	}
 	if p := t.pin(q, key); p != nil && p.node == from {
 		p.played, p.ended = q.now, q.play == playEnds
-		t.uses++
 	}
 }

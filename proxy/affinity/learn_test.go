@@ -85,6 +85,24 @@ func TestGuestIsLearned(t *testing.T) {
 	}
 }
 
+// The cookie of a browser says nothing of its token.
+func TestGuestIsLearnedInSpiteOfItsCookie(t *testing.T) {
+	s := house(t, "plex1", "plex2")
+	const cookie = "Cookie: plexha_node=plex1"
+	s.asks(affinity.AskOn401, photo+as("", "guest"), cookie)
+	s.answered("plex2", http.StatusOK, photo+as("", "guest"), cookie)
+	s.goes("plex2", photo+as("", "guest"))
+	s.asks(0, photo+as("", "guest"))
+}
+
+// A node in trouble knows nobody.
+func TestGuestIsNotLearnedFromAnError(t *testing.T) {
+	s := house(t, "plex1", "plex2")
+	c := as("", s.key("plex1"))
+	s.answered("plex2", http.StatusInternalServerError, library+c)
+	s.goes("plex1", library+c)
+}
+
 // Once the pin's node has accepted a token, its 401 is not doubted.
 func TestAcceptedTokenEndsTheAsking(t *testing.T) {
 	c := as("c1", "t1")
@@ -97,6 +115,8 @@ func TestAcceptedTokenEndsTheAsking(t *testing.T) {
 		{socket + c, http.StatusSwitchingProtocols, true},
 		{photo + as("", "t1"), http.StatusOK, true},
 		{identity + c, http.StatusOK, false}, // anybody is told
+		{identity + as("", "t1"), http.StatusOK, false},
+		{library + c, http.StatusBadRequest, false},
 		{library + c, http.StatusNotFound, false},
 		{library + c, http.StatusServiceUnavailable, false},
 		{library + as("c1", ""), http.StatusOK, false},

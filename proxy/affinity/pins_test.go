@@ -278,6 +278,7 @@ func TestLivePlayback(t *testing.T) {
 		"segment":      {func(s *scene, c string) { s.begin(c); s.wait(30 * time.Second); s.goes("plex1", segment1) }, true},
 		"decision":     {func(s *scene, c string) { s.begin(c) }, true},
 		"ping":         {func(s *scene, c string) { s.goes("plex1", "GET /video/:/transcode/universal/ping?"+c) }, true},
+		"a part's 400": {func(s *scene, c string) { s.answered("plex1", http.StatusBadRequest, part+c) }, false},
 		"a part's 404": {func(s *scene, c string) { s.answered("plex1", http.StatusNotFound, part+c) }, false},
 		"stopped":      {func(s *scene, c string) { s.goes("plex1", timeline+c); s.goes("plex1", stopped+c) }, false},
 		"stop": {func(s *scene, c string) {

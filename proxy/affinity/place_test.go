@@ -147,6 +147,22 @@ func TestSessionDoesNotHoldItsClient(t *testing.T) {
 	s.goes("plex2", timeline+c, always)
 }
 
+// A session that goes on elsewhere than its client is pinned begins anew there while it lives: a player seeks.
+func TestSessionLivesElsewhere(t *testing.T) {
+	s := house(t, "plex1", "plex2")
+	c := as(s.key("plex1"), "")
+	begin := "GET /video/:/transcode/universal/decision?session=s1&" + c
+	s.goes("plex1", root+c)
+	s.answeredAt("plex2", begin)
+	s.wait(50 * time.Second)
+	s.goes("plex2", segment1)
+	s.wait(50 * time.Second)
+	s.goes("plex2", begin)
+	s.wait(time.Minute)
+	s.goes("plex1", begin)
+	s.goes("plex1", segment1)
+}
+
 // Some apps call every session by the client's id.
 func TestSessionNamedLikeItsClient(t *testing.T) {
 	s := house(t, "plex1", "plex2")

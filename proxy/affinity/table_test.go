@@ -248,8 +248,14 @@ func TestUsesGrowWithWhatIsLearned(t *testing.T) {
 			t.Errorf("%d uses after %s, want more", got, line)
 		}
 	}
-	before = s.table.Uses()
 	s.answered("plex1", http.StatusOK, segment1)
+	before = s.table.Uses()
+	s.place(segment1)
+	if got := s.table.Uses(); got == before {
+		t.Errorf("%d uses after a known session was used, want more", got)
+	}
+	before = s.table.Uses()
+	s.answered("plex1", http.StatusOK, "GET /video/:/transcode/universal/session/s2/0/1.m4s")
 	if got := s.table.Uses(); got == before {
 		t.Errorf("%d uses after a session was learned, want more", got)
 	}
