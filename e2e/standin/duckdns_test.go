@@ -283,20 +283,20 @@ func duckServer(t *testing.T, d *standin.DuckDNS) (*standin.NameServer, func(net
 		if err != nil {
 			return "no answer"
 		}
-		out := dns.RcodeToString[r.Rcode]
+		out := []string{dns.RcodeToString[r.Rcode]}
 		if r.Authoritative {
-			out += " aa"
+			out = append(out, "aa")
 		}
 		if r.Truncated {
-			out += " tc"
+			out = append(out, "tc")
 		}
 		for _, rr := range r.Answer {
-			out += " " + strings.Join(strings.Fields(rr.String()), " ")
+			out = append(out, strings.Join(strings.Fields(rr.String()), " "))
 		}
 		for _, rr := range r.Ns {
-			out += " / " + rr.Header().Name + " " + dns.TypeToString[rr.Header().Rrtype]
+			out = append(out, "/ "+rr.Header().Name+" "+dns.TypeToString[rr.Header().Rrtype])
 		}
-		return out
+		return strings.Join(out, " ")
 	}
 }
 
