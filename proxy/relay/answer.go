@@ -47,8 +47,8 @@ func (a *Answer) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.H
 	err := t.copyBody(w, kind)
 	_ = t.res.Body.Close()
 	if err != nil {
-		if c := a.logger.Check(zap.DebugLevel, "answer cut short"); c != nil {
-			c.Write(zap.String("node", string(t.from.name)), zap.Error(err))
+		if r.Context().Err() == nil {
+			a.logger.Warn("an answer broke off", zap.String("node", string(t.from.name)), zap.Error(err))
 		}
 		_ = http.NewResponseController(w).Flush()
 		// Ends the client's connection, or stream, so that nobody takes the part for the whole.

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptrace"
-	"net/url"
 	"sync/atomic"
 	"time"
 )
@@ -96,7 +95,7 @@ func (t *trip) requestFor(ctx context.Context, a *attempt) *http.Request {
 	req := t.req.WithContext(ctx)
 	u := *t.req.URL
 	u.Scheme, u.Host = a.node.scheme(), a.node.dial
-	req.URL = (*url.URL)(&u)
+	req.URL = &u
 	if req.Body != nil && req.Body != http.NoBody {
 		req.Body = &uploaded{ReadCloser: req.Body, bytes: &a.node.stats.received}
 		req.GetBody = readOnce

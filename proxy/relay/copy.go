@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,19 +11,20 @@ import (
 )
 
 const (
-	// smallSize is the buffer of a stream that waits, as most do: it holds more than net/http's own of 4 KB,
-	// which are left out by a read of that size.
-	smallSize = 8 << 10
+	// smallSize is the buffer of a stream that waits, as most do. It is no less than net/http's own, which are
+	// left out by reads and writes of that size.
+	smallSize = 4 << 10
 	// largeSize is the buffer of a stream that flows: fewer, larger system calls for the same bytes. More
 	// gains nothing, since the kernel's buffers hold no more.
-	largeSize = 256 << 10
-	// largeMost bounds the large buffers of the process, 8 MB, since one may be stuck with a client that does
+	largeSize = 128 << 10
+	// largeMost bounds the large buffers of the process, 4 MB, since one may be stuck with a client that does
 	// not read.
 	largeMost = 32
-	// A stream flows when window bytes took no more than windowTime, which is 50 Mbit/s: a film of the highest
-	// rate, or anything that is fetched rather than played.
-	window     = 64 << 10
-	windowTime = 10 * time.Millisecond
+	// A stream flows when window bytes, or one large buffer, took no longer than at 50 Mbit/s: a film of the
+	// highest rate, or anything that is fetched rather than played. Two small reads make a window: the first
+	// one of an answer ends with net/http's own buffer.
+	window     = 6 << 10
+	windowTime = time.Millisecond
 )
 
 var (
@@ -52,10 +54,6 @@ func (b *buffer) bytesOf() []byte {
 
 // moved takes note that n bytes have gone through, and changes the buffer if the stream has become another.
 func (b *buffer) moved(n int) {
-	if b.begun.IsZero() {
-		b.begun = time.Now()
-		return // how long the first ones took is the node's thinking
-	}
 	b.bytes += n
 	if b.bytes < window && b.large == nil {
 		return
@@ -97,37 +95,84 @@ func (b *buffer) free() {
 	}
 }
 
-// copyBody copies the answer's body to the client. Bytes go out as they come: whatever was read is flushed
-// before more is waited for, and the headers do not wait for the first of them.
+// copyBody copies the answer's body to the client. Bytes go out as they come: of a body without a known length
+// before more is waited for, of another one after [heldBack] at most, so that what comes at once leaves at once.
 func (t *trip) copyBody(w http.ResponseWriter, kind streamKind) error {
 	body := t.res.Body
-	if t.res.ContentLength == 0 || body == http.NoBody {
+	if t.res.ContentLength == 0 || t.req.Method == http.MethodHead {
 		return nil
 	}
 	flush := http.NewResponseController(w).Flush
 	if kind == streamEvents {
 		_ = flush()
 	}
-	var b buffer
+	b := buffer{begun: time.Now()}
 	defer b.free()
-	t.late.begin(w)
-	n, err := body.Read(b.bytesOf())
-	t.late.end()
 	for {
+		n, err := t.read(w, body, b.bytesOf())
 		if n > 0 {
 			t.from.stats.sent.Add(uint64(n))
 			if _, err := w.Write(b.bytesOf()[:n]); err != nil {
 				return fmt.Errorf("writing to the client: %w", err)
 			}
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("reading from the node: %w", err)
 		}
-		_ = flush()
+		if t.res.ContentLength < 0 {
+			_ = flush()
+		}
 		b.moved(n)
-		n, err = body.Read(b.bytesOf())
+	}
+}
+
+// read reads from the node, and sends the client what is held back if that takes long.
+func (t *trip) read(w http.ResponseWriter, body io.Reader, p []byte) (int, error) {
+	t.late.begin(w)
+	defer t.late.end()
+	return body.Read(p)
+}
+
+// lateFlush sends what is held back for a client while the node lets itself be waited for.
+type lateFlush struct {
+	mu    sync.Mutex
+	timer *time.Timer
+	w     http.ResponseWriter // nil: nothing is waited for
+}
+
+// heldBack is how long bytes, and headers before the first of them, wait for more, so that what belongs
+// together leaves in one packet: much longer than a node takes from one write to the next, too short to be
+// noticed.
+const heldBack = 2 * time.Millisecond
+
+func (l *lateFlush) init() {
+	l.timer = time.AfterFunc(time.Hour, l.flush)
+	l.timer.Stop()
+}
+
+// begin flushes w soon, unless end is called before.
+func (l *lateFlush) begin(w http.ResponseWriter) {
+	l.mu.Lock()
+	l.w = w
+	l.mu.Unlock()
+	l.timer.Reset(heldBack)
+}
+
+// end returns when no flush is under way, and none will come.
+func (l *lateFlush) end() {
+	l.timer.Stop()
+	l.mu.Lock()
+	l.w = nil
+	l.mu.Unlock()
+}
+
+func (l *lateFlush) flush() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.w != nil {
+		_ = http.NewResponseController(l.w).Flush()
 	}
 }

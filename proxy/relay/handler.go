@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -92,6 +93,7 @@ func vouch(r *http.Request, client string) {
 	for _, name := range [...]string{"Forwarded", "X-Forwarded-Port", "X-Forwarded-Server", "X-Forwarded-Ssl"} {
 		delete(r.Header, name)
 	}
+	client, _, _ = strings.Cut(client, "%") // the zone of a link-local address means nothing elsewhere
 	r.Header["X-Real-Ip"] = []string{client}
 }
 

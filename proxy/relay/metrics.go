@@ -92,6 +92,7 @@ var (
 	activeDesc   = desc("node_requests", "Requests that hold a slot of max_requests.", "zone", "node")
 	queuedDesc   = desc("node_queued", "Requests that wait for a slot of max_requests.", "zone", "node")
 	streamsDesc  = desc("streams", "Answers under way, by kind.", "zone", "kind")
+	waitingDesc  = desc("waiting", "Requests that wait for a node to come up, or to be tried again.", "zone")
 	pinsDesc     = desc("pins", "Clients and tokens whose node is known.", "zone")
 	sessionsDesc = desc("sessions", "Sessions whose node is known.", "zone")
 )
@@ -99,7 +100,7 @@ var (
 // Describe implements [prometheus.Collector].
 func (collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		requestsDesc, retriesDesc, savesDesc, bytesDesc, activeDesc, queuedDesc, streamsDesc, pinsDesc, sessionsDesc,
+		requestsDesc, retriesDesc, savesDesc, bytesDesc, activeDesc, queuedDesc, streamsDesc, waitingDesc, pinsDesc, sessionsDesc,
 	} {
 		ch <- d
 	}
@@ -131,6 +132,7 @@ func (r *Relay) collect(ch chan<- prometheus.Metric) {
 	for k := range r.streams {
 		gauge(ch, streamsDesc, int(r.streams[k].Load()), r.zone, streamNames[k])
 	}
+	gauge(ch, waitingDesc, int(r.waiting.Load()), r.zone)
 	sizes := r.pins.Sizes()
 	gauge(ch, pinsDesc, sizes.Pins, r.zone)
 	gauge(ch, sessionsDesc, sizes.Sessions, r.zone)

@@ -25,6 +25,8 @@ const (
 	// dialTimeout bounds the attempt at one address. It is a guess: above the second SYN (1 s, RFC 6298), and
 	// below the time that `retry` leaves by default.
 	dialTimeout = 2 * time.Second
+	// writeBuffer holds the headers of most requests. It stays as long as the connection, and so the stream.
+	writeBuffer = 2 << 10
 	// continueTimeout is how long an upload waits for the node's 100, as in net/http's DefaultTransport.
 	continueTimeout = time.Second
 )
@@ -37,9 +39,9 @@ type node struct {
 	verify bool
 
 	transport *http.Transport
-	tls       *tls.Config             // nil without https
-	upstream  *reverseproxy.Upstream  // what Caddy's policies choose from, with their count of requests
-	hash      xxhash.Digest           // of dial, where `uri_hash` goes on
+	tls       *tls.Config              // nil without https
+	upstream  *reverseproxy.Upstream   // what Caddy's policies choose from, with their count of requests
+	hash      xxhash.Digest            // of dial, where `uri_hash` goes on
 	addrs     atomic.Pointer[[]string] // ADDRESS:PORT, best first; empty: dial is looked up
 	stats     *stats
 
@@ -86,6 +88,7 @@ func (n *node) newTransport() *http.Transport {
 		MaxIdleConnsPerHost:   idlePerNode,
 		IdleConnTimeout:       idleTimeout,
 		ExpectContinueTimeout: continueTimeout,
+		WriteBufferSize:       writeBuffer,
 		Protocols:             protocols,
 	}
 }

@@ -51,6 +51,7 @@ type Relay struct {
 	trips sync.Pool            // of *trip
 
 	streams [streamKinds]atomic.Int64 // that are open
+	waiting atomic.Int64              // requests that wait for a node
 	nowhere stats                     // of requests that came to no node
 }
 
@@ -120,27 +121,24 @@ func (r *Relay) look() *view {
 	return v
 }
 
-// firstRoundWait bounds the wait for the first round of probes before anything is known of `retry`.
+// firstRoundWait bounds the wait for the first round of probes, which takes as long as two of them at most.
 const firstRoundWait = 5 * time.Second
 
 // awaitFirstRound waits until the first round of probes has ended, since a client that is given a node before
-// may be given a dead one, and stays there. It gives up after `retry`.
+// may be given a dead one, and stays there.
 func (r *Relay) awaitFirstRound(ctx context.Context) {
-	var late <-chan time.Time
+	r.waiting.Add(1)
+	defer r.waiting.Add(-1)
+	late := time.NewTimer(firstRoundWait)
+	defer late.Stop()
 	for {
 		news := r.news.wait()
-		v := r.now()
-		if v.ready {
+		if r.now().ready {
 			return
-		}
-		if late == nil {
-			timer := time.NewTimer(v.retryFor())
-			defer timer.Stop()
-			late = timer.C
 		}
 		select {
 		case <-news:
-		case <-late:
+		case <-late.C:
 			return
 		case <-ctx.Done():
 			return

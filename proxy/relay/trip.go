@@ -4,13 +4,11 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"plexha/proxy/affinity"
-	"plexha/zones"
 )
 
 // tripVar names the request variable that holds the [trip].
@@ -204,6 +202,8 @@ func (t *trip) pause(news <-chan struct{}) error {
 	}
 	timer := time.NewTimer(min(left, max(t.view.retryEvery(), time.Millisecond)))
 	defer timer.Stop()
+	t.relay.waiting.Add(1)
+	defer t.relay.waiting.Add(-1)
 	select {
 	case <-news:
 	case <-timer.C:
@@ -296,52 +296,4 @@ func (t *trip) arrive(res *http.Response) *http.Response {
 	}
 	t.res = res
 	return res
-}
-
-// nodeName returns the node that has answered, or that the request was for.
-func (t *trip) nodeName() zones.NodeName {
-	if t.from != nil {
-		return t.from.name
-	}
-	return t.place.Node
-}
-
-// lateFlush sends the headers of an answer whose body lets itself be waited for.
-type lateFlush struct {
-	mu    sync.Mutex
-	timer *time.Timer
-	w     http.ResponseWriter // nil: nothing is waited for
-}
-
-// headersWait is how long headers wait for the first bytes of their body, so that a small answer leaves in
-// one packet: much longer than the node takes from one write to the next, too short to be noticed.
-const headersWait = 2 * time.Millisecond
-
-func (l *lateFlush) init() {
-	l.timer = time.AfterFunc(time.Hour, l.flush)
-	l.timer.Stop()
-}
-
-// begin flushes w soon, unless end is called before.
-func (l *lateFlush) begin(w http.ResponseWriter) {
-	l.mu.Lock()
-	l.w = w
-	l.mu.Unlock()
-	l.timer.Reset(headersWait)
-}
-
-// end returns when no flush is under way, and none will come.
-func (l *lateFlush) end() {
-	l.timer.Stop()
-	l.mu.Lock()
-	l.w = nil
-	l.mu.Unlock()
-}
-
-func (l *lateFlush) flush() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.w != nil {
-		_ = http.NewResponseController(l.w).Flush()
-	}
 }

@@ -1,0 +1,113 @@
+package relay_test
+
+import (
+	"crypto/tls"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"plexha/zones"
+)
+
+func TestNodeThatSpeaksTLS(t *testing.T) {
+	var name string
+	node := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Node", "secure")
+	}))
+	node.TLS = &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		name = hello.ServerName
+		return nil, nil //nolint:nilnil // means: go on with the one there is
+	}}
+	node.Config.ErrorLog = quiet
+	node.StartTLS()
+	t.Cleanup(node.Close)
+
+	s := newStage(t, func(h *house) {
+		secure := h.node("secure", node.Listener.Addr().String())
+		secure.HTTPS, secure.Host = true, "plex.example"
+	}, nil)
+	if got := s.get("/"); got.Node != "secure" || name != "plex.example" {
+		t.Errorf("got %v, and %q was asked for, want plex.example", got, name)
+	}
+
+	s.change(func(h *house) { h.nodes[0].Verify, h.cfg.RetryFor = true, time.Millisecond })
+	if got := s.get("/"); got.Status != http.StatusBadGateway {
+		t.Errorf("got %v from a node whose certificate nobody has signed, want 502", got)
+	}
+}
+
+func TestAddressThatIsUpIsDialledFirst(t *testing.T) {
+	s := newStage(t, func(h *house) {
+		h.nodes[0].Addrs = []zones.AddrHealth{
+			{Addr: netip.MustParseAddr("127.1.2.3"), State: zones.Down}, // nothing listens there
+			{Addr: netip.MustParseAddr("127.0.0.1"), State: zones.Up},
+		}
+		h.nodes[0].Host = "plex.example" // which nobody can look up
+	}, handlers{"plex1": says("one")})
+	if got := s.get("/"); got.Node != "plex1" {
+		t.Errorf("got %v, want plex1's answer", got)
+	}
+}
+
+func TestOtherAddressIsTriedWhenTheFirstRefuses(t *testing.T) {
+	s := newStage(t, func(h *house) {
+		h.nodes[0].Addrs = []zones.AddrHealth{
+			{Addr: netip.MustParseAddr("127.1.2.3"), State: zones.Up},
+			{Addr: netip.MustParseAddr("127.0.0.1"), State: zones.Up},
+		}
+	}, handlers{"plex1": says("one")})
+	if got := s.get("/"); got.Node != "plex1" {
+		t.Errorf("got %v, want plex1's answer", got)
+	}
+}
+
+func TestConnectionsAreKeptOverMomentsAndReloads(t *testing.T) {
+	var conns []string
+	s := newStage(t, nil, handlers{"plex1": func(_ http.ResponseWriter, r *http.Request) { conns = append(conns, r.RemoteAddr) }})
+	s.get("/")
+	s.change(func(h *house) { h.cfg.MaxRequests = 5 })
+	s.get("/")
+	if len(conns) != 2 || conns[0] != conns[1] {
+		t.Errorf("the node was asked on %q, want one connection for both", conns)
+	}
+}
+
+func TestIdleConnectionsEndWhenTheNodeGoesDown(t *testing.T) {
+	s := newStage(t, nil, handlers{"plex1": says("one")})
+	s.get("/")
+	if got := s.names["plex1"].open.Load(); got != 1 {
+		t.Fatalf("%d connections are open, want 1", got)
+	}
+	s.set("plex1", zones.Down)
+	until(t, "the connection ends", func() bool { return s.names["plex1"].open.Load() == 0 })
+}
+
+func TestNodesThatComeAndGoLeaveNoMetrics(t *testing.T) {
+	s := newStage(t, nil, handlers{"plex1": says("one"), "plex2": says("two")})
+	s.unboundTo("plex2")
+	const bytes = `plexha_proxy_bytes_total{direction="to_client",node="plex2",zone="home.example."}`
+	if metric(t, bytes) == 0 {
+		t.Fatal("nothing is counted")
+	}
+	s.change(func(h *house) { h.nodes = h.nodes[:1] })
+	if got := metric(t, bytes); got != 0 {
+		t.Errorf("%v bytes are counted of a node that is gone", got)
+	}
+}
+
+func TestRequestsAreCountedByNodeClassAndStatus(t *testing.T) {
+	s := newStage(t, nil, handlers{"plex1": status(http.StatusTeapot)})
+	s.get("/")
+	s.get("/identity")
+	s.must(s.request(http.MethodPost, "/", strings.NewReader("12345")))
+	for name, want := range map[string]float64{
+		`plexha_proxy_requests_total{class="root",node="plex1",status="4xx",zone="home.example."}`:  2,
+		`plexha_proxy_requests_total{class="write",node="plex1",status="4xx",zone="home.example."}`: 1,
+		`plexha_proxy_bytes_total{direction="from_client",node="plex1",zone="home.example."}`:       5,
+	} {
+		until(t, name, func() bool { return metric(t, name) == want })
+	}
+}
