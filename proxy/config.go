@@ -122,13 +122,19 @@ func (b *builder) storage() (json.RawMessage, error) {
 		case first == nil:
 			first = c
 		case c.Storage != first.Storage:
-			return nil, conflict(c, "storage: %s, but the block in %s has %s, and a process has one", c.Storage, place(first), first.Storage)
+			return nil, conflict(c, "storage: %s, but the block in %s has %s: there is one for all",
+				c.Storage, place(first), first.Storage)
 		}
 	}
 	if first == nil {
 		return nil, nil
 	}
-	return caddyconfig.JSONModuleObject(filestorage.FileStorage{Root: first.Storage}, "module", "file_system", nil), nil
+	return folder(first.Storage), nil
+}
+
+// folder returns the storage in a folder.
+func folder(dir string) json.RawMessage {
+	return caddyconfig.JSONModuleObject(filestorage.FileStorage{Root: dir}, "module", "file_system", nil)
 }
 
 // conflict is a mistake between two blocks.

@@ -115,11 +115,12 @@ func (h *house) write(_ bool, line string) {
 // block returns the block of a zone with nodes, listening at any port of 127.0.0.2 with TLS and of 127.0.0.3 without.
 func (h *house) block(zone, properties string, nodes ...*fakeNode) *corefile.Config {
 	h.t.Helper()
-	text := zone + " {\nplex {\nstorage " + filepath.Join(h.dir, "storage") + "\nstate " + h.dir + "\ninternal 127.0.0.0/24\n" + properties + "\n"
+	var text strings.Builder
+	text.WriteString(zone + " {\nplex {\nstorage " + filepath.Join(h.dir, "storage") + "\nstate " + h.dir + "\ninternal 127.0.0.0/24\n" + properties + "\n")
 	for _, n := range nodes {
-		text += "node " + n.name + " " + strings.TrimPrefix(n.URL, "http://") + "\n"
+		text.WriteString("node " + n.name + " " + strings.TrimPrefix(n.URL, "http://") + "\n")
 	}
-	cfg := read(h.t, text+"}\n}\n")[0]
+	cfg := read(h.t, text.String()+"}\n}\n")[0]
 	if !strings.Contains(properties, "listen ") {
 		cfg.Listen = []corefile.Listener{{Addr: tlsAddr}, {Addr: plainAddr, Plain: true}}
 		if cfg.TLS.Kind == corefile.TLSOff {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -303,20 +304,38 @@ func (s *Server) Run(ctx context.Context) error {
 	return s.Shutdown(end)
 }
 
-// Check reports whether Caddy takes what the blocks make. Nothing is bound and nobody is asked.
+// Check reports whether Caddy takes what the blocks make. Nothing is bound, nobody is asked, and what an authority
+// needs is kept nowhere.
 func Check(blocks []*corefile.Config) error {
 	text, err := Build(blocks, Settings{})
 	if err != nil {
 		return err
 	}
+	var relays []*relay.Relay
 	for _, c := range blocks {
-		r := relay.New(cluster.New(zone(c), cluster.Options{}))
-		defer r.Close()
+		relays = append(relays, relay.New(cluster.New(zone(c), cluster.Options{})))
 	}
+	defer func() {
+		for _, r := range relays {
+			r.Close()
+		}
+	}()
+	return validate(text)
+}
+
+// validate has Caddy provision a configuration that it does not run.
+func validate(text []byte) error {
 	var cfg caddy.Config
 	if err := caddy.StrictUnmarshalJSON(text, &cfg); err != nil {
 		return fmt.Errorf("reading Caddy's configuration: %w", err)
 	}
+	dir, err := os.MkdirTemp("", "plexha-check-")
+	if err != nil {
+		return fmt.Errorf("checking Caddy's configuration: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }() // what is left of it is in the system's folder for such
+	cfg.StorageRaw = folder(dir)
+	cfg.Logging.Logs[caddy.DefaultLoggerName].Level = "ERROR"
 	if err := caddy.Validate(&cfg); err != nil {
 		return fmt.Errorf("checking Caddy's configuration: %w", err)
 	}

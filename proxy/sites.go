@@ -88,34 +88,40 @@ func (b *builder) routes(f *front) caddyhttp.RouteList {
 // that are left.
 func (b *builder) sites(c *corefile.Config) caddyhttp.RouteList {
 	n := hosts(c)
-	all := caddyhttp.RouteList{site(match("host", n.apex), handler("static_response", redirect(b.url(c, c.Cluster.Main+".{http.request.host}"))))}
+	to := relay.Site{Zone: zone(c), Balance: c.Balance}
+	all := caddyhttp.RouteList{site(match("host", n.apex), redirect(b.url(c, c.Cluster.Main+"."+askedHost)))}
 	for _, node := range n.nodes {
-		all = append(all, site(match("host", node.hosts), relay.Handlers(relay.Site{Zone: zone(c), Node: node.node, Balance: c.Balance})...))
+		to := to
+		to.Node = node.node
+		all = append(all, site(match("host", node.hosts), relay.Handlers(to)...))
 	}
 	if len(c.Finders) > 0 {
-		found := match("plexha_found", Found{Zone: zone(c)})
-		all = append(all, site(found, relay.Handlers(relay.Site{Zone: zone(c), Found: true, Balance: c.Balance})...))
+		to := to
+		to.Found = true
+		all = append(all, site(match("plexha_found", Found{Zone: zone(c)}), relay.Handlers(to)...))
 	}
 	main := n.main
 	if c.Cluster.Wildcard {
 		main = slices.Concat(main, n.below)
 	}
-	return append(all, site(match("host", main), relay.Handlers(relay.Site{Zone: zone(c), Balance: c.Balance})...))
+	return append(all, site(match("host", main), relay.Handlers(to)...))
 }
+
+// askedHost is Caddy's placeholder for the host that a request is for, without its port.
+const askedHost = "{http.request.host}"
 
 // redirects returns the routes of a block where there is no TLS: all lead to where there is.
 func (b *builder) redirects(c *corefile.Config) caddyhttp.RouteList {
-	all := hosts(c).exact()
-	routes := caddyhttp.RouteList{site(match("host", all), handler("static_response", redirect(b.url(c, "{http.request.host}"))))}
+	to := redirect(b.url(c, askedHost))
+	n := hosts(c)
 	switch {
 	case c.Cluster.Wildcard:
-		all = hosts(c).below
-		routes = append(routes, site(match("host", all), handler("static_response", redirect(b.url(c, "{http.request.host}")))))
+		return caddyhttp.RouteList{site(match("host", slices.Concat(n.exact(), n.below)), to)}
 	case len(c.Finders) > 0:
-		found := match("plexha_found", Found{Zone: zone(c)})
-		routes = append(routes, site(found, handler("static_response", redirect(b.url(c, "{http.request.host}")))))
+		return caddyhttp.RouteList{site(match("host", n.exact()), to), site(match("plexha_found", Found{Zone: zone(c)}), to)}
+	default:
+		return caddyhttp.RouteList{site(match("host", n.exact()), to)}
 	}
-	return routes
 }
 
 // url returns the URL of a request at a host of the block, as clients reach it: where the proxy lines say, else where
@@ -147,11 +153,11 @@ func (b *builder) port(c *corefile.Config, plain bool) uint16 {
 }
 
 // redirect answers that the request is to be repeated, as it is, at another URL for good.
-func redirect(to string) caddyhttp.StaticResponse {
-	return caddyhttp.StaticResponse{
+func redirect(to string) json.RawMessage {
+	return handler("static_response", caddyhttp.StaticResponse{
 		StatusCode: caddyhttp.WeakString(strconv.Itoa(http.StatusPermanentRedirect)),
 		Headers:    http.Header{"Location": {to}},
-	}
+	})
 }
 
 // answer says no more than a line.

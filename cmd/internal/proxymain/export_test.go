@@ -1,0 +1,4 @@
+package proxymain
+
+// Run does what the arguments say.
+var Run = run

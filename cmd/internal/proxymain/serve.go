@@ -1,0 +1,164 @@
+package proxymain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"os/signal"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/notify"
+
+	"plexha/corefile"
+	"plexha/corefile/watch"
+	"plexha/proxy"
+	"plexha/proxy/redact"
+)
+
+// program serves a Corefile and follows its changes.
+type program struct {
+	conf    string
+	server  *proxy.Server
+	blocks  []*corefile.Config // what is served
+	lines   *log.Logger
+	changed chan struct{} // one slot: a file of the Corefile may be another one
+}
+
+// serve runs until ctx ends.
+func serve(ctx context.Context, blocks []*corefile.Config, o options, stderr io.Writer) error {
+	p := &program{conf: o.conf, changed: make(chan struct{}, 1)}
+	out := redact.Writer(stderr)
+	p.lines = log.New(out, "", 0)
+	log.SetOutput(out) // of libraries
+	reloads := make(chan os.Signal, 4)
+	signal.Notify(reloads, append(reloadSignals, ignoredSignals...)...)
+	defer signal.Stop(reloads)
+	var err error
+	p.server, err = proxy.New(proxy.Options{Version: corefile.Version, Grace: o.grace, Admin: o.admin, Log: p.log})
+	if err != nil {
+		return err
+	}
+	if err := p.server.Apply(blocks); err != nil {
+		return errors.Join(err, p.server.Shutdown(ctx))
+	}
+	p.blocks = blocks
+	p.greet()
+	p.follow(ctx, reloads)
+	p.log(false, fmt.Sprintf("%v: shutting down within %v", context.Cause(ctx), o.grace))
+	p.tell(notify.Stopping)
+	return p.server.Run(ctx)
+}
+
+// greet says once what the operator should know.
+func (p *program) greet() {
+	p.log(false, "serving "+p.conf)
+	for _, c := range p.blocks {
+		if c.TLS.Kind == corefile.TLSInternal {
+			p.log(true, fmt.Sprintf("%s:%d: certificates come from our own authority, which TVs and phones refuse: "+
+				"write tls acme EMAIL, or tls files CERT KEY", c.File, c.Line))
+		}
+	}
+}
+
+// follow takes over changes of the Corefile until ctx ends.
+func (p *program) follow(ctx context.Context, signals <-chan os.Signal) {
+	w := &watcher{changed: p.changed, log: p.log}
+	defer w.end()
+	for {
+		// A Corefile that can't be read may be mended in any of the files that the last good one had.
+		if files, err := corefile.Files(p.conf); err == nil || w.files == nil {
+			w.watch(ctx, files)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case sig := <-signals:
+			if slices.Contains(reloadSignals, sig) {
+				p.reload()
+			}
+		case <-p.changed:
+			p.reload()
+		}
+	}
+}
+
+// watcher watches one set of files at a time.
+type watcher struct {
+	changed chan<- struct{}
+	log     func(warn bool, msg string)
+	files   []string
+	cancel  context.CancelFunc // nil: nothing is watched
+	done    sync.WaitGroup
+}
+
+// watch watches these files from now on, in the place of those before.
+func (w *watcher) watch(ctx context.Context, files []string) {
+	slices.Sort(files)
+	if slices.Equal(files, w.files) {
+		return
+	}
+	w.end()
+	ctx, w.cancel = context.WithCancel(ctx)
+	w.files = files
+	w.done.Go(func() {
+		if err := watch.Files(ctx, files, w.tell); err != nil && ctx.Err() == nil {
+			w.log(true, fmt.Sprintf("%v: a changed Corefile is taken over by a signal alone", err))
+		}
+	})
+}
+
+func (w *watcher) tell() {
+	select {
+	case w.changed <- struct{}{}:
+	default:
+	}
+}
+
+func (w *watcher) end() {
+	if w.cancel != nil {
+		w.cancel()
+	}
+	w.done.Wait()
+}
+
+// reload takes over the Corefile as it is now. A bad one leaves the old one serving.
+func (p *program) reload() {
+	blocks, err := corefile.Load(p.conf)
+	if err == nil && reflect.DeepEqual(blocks, p.blocks) {
+		return
+	}
+	p.tell(notify.Reloading)
+	defer p.tell(notify.Ready)
+	if err == nil {
+		err = p.server.Apply(blocks)
+	}
+	if err != nil {
+		p.log(true, fmt.Sprintf("the Corefile is not taken over, the old one goes on serving: %v", err))
+		return
+	}
+	p.blocks = blocks
+	p.log(false, "the changed Corefile is taken over")
+}
+
+// tell tells the service manager, if there is one that wants to know (sd_notify(3)).
+func (p *program) tell(what func() error) {
+	if err := what(); err != nil {
+		p.log(true, fmt.Sprintf("telling the service manager: %v", err))
+	}
+}
+
+// log writes a line in the form of Caddy's.
+func (p *program) log(warn bool, msg string) {
+	level := "INFO"
+	if warn {
+		level = "WARN"
+	}
+	p.lines.Printf("%s\t%s\tplexha\t%s", time.Now().Format("2006/01/02 15:04:05.000"), level, strings.TrimSpace(msg))
+}
