@@ -20,17 +20,19 @@ import (
 	"plexha/e2e/standin"
 )
 
-// The tokens of the owner, and of a guest of plex1 alone.
+// The tokens of the owner, of a device that he has signed in with, and of a guest of plex1 alone.
 const (
-	ownerToken = "owner-token"
-	guestToken = "guest-token"
+	ownerToken  = "owner-token"
+	deviceToken = "device-token"
+	guestToken  = "guest-token"
 )
 
 // newPlexes returns two servers of one owner whose numbers overlap: item 8 of the one is item 1 of the other.
 func newPlexes(t *testing.T) (plex1, plex2 *standin.Plex) {
 	t.Helper()
 	o := standin.PlexOptions{
-		Name: "plex1", Identity: strings.Repeat("1", 40), Owner: ownerToken, Guests: []string{guestToken}, Decisions: true,
+		Name: "plex1", Identity: strings.Repeat("1", 40), Decisions: true,
+		Owner: ownerToken, Devices: []string{deviceToken}, Guests: []string{guestToken},
 	}
 	plex1 = standin.NewPlexServer(o)
 	o.Name, o.Identity, o.IDBase, o.Guests = "plex2", strings.Repeat("2", 40), 7, nil

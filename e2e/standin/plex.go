@@ -53,9 +53,10 @@ type PlexOptions struct {
 	Version   string // empty: one that Plex Media Server has had
 	Unclaimed bool
 
-	Owner  string   // the owner's token, which all of his servers accept
-	Guests []string // tokens of guests of this server, which other servers refuse
-	Open   bool     // whoever comes without a token is taken for the owner
+	Owner   string   // the owner's token, which all of his servers accept
+	Devices []string // further tokens of his: each device that he signs in with gets one
+	Guests  []string // tokens of guests of this server, which other servers refuse
+	Open    bool     // whoever comes without a token is taken for the owner
 
 	// IDBase is added to the numbers of items, files, sections and queues. Where two servers' ranges overlap,
 	// one number means two things.

@@ -33,7 +33,7 @@ func (p *Plex) role(r *http.Request) role {
 		return owner
 	case token == "":
 		return nobody
-	case token == p.options.Owner:
+	case token == p.options.Owner, slices.Contains(p.options.Devices, token):
 		return owner
 	case slices.Contains(p.options.Guests, token):
 		return guest

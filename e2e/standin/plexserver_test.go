@@ -93,6 +93,7 @@ func TestPlexAnswers(t *testing.T) {
 		{"another server's section", "GET", "/library/sections/8/all", owned(), want{404, nil, ""}},
 		{"an item", "GET", "/library/metadata/8", owned(), want{200, nil, `title="Film 007"`}},
 		{"no such item", "GET", "/library/metadata/21", owned(), want{404, nil, ""}},
+		{"the owner asks who watches, at one of his devices", "GET", "/status/sessions?X-Plex-Token=" + deviceToken, nil, want{200, nil, ""}},
 		{"a guest asks who watches", "GET", "/status/sessions?X-Plex-Token=" + guestToken, nil, want{403, nil, ""}},
 		{"segments ask for no token", "GET", "/video/:/transcode/universal/session/s/0/header", nil, want{404, nil, ""}},
 		{"nor do older ones", "GET", "/video/:/transcode/universal/dash/s/0/initial.mp4", nil, want{404, nil, ""}},
