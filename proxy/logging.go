@@ -16,25 +16,45 @@ import (
 // accessLogger is what Caddy calls its access logs, before the name that a listener gives one.
 const accessLogger = "http.log.access"
 
-// logging returns a log to the standard error, and one for each target of an access log. Nothing leaves but through
+// Loggers of Caddy's.
+var (
+	// spoken for elsewhere. reverse_proxy puts each request into its logger whether it logs or not, which costs a
+	// twentieth of a small request: what it would say of nodes, package relay says. The last two repeat at each start
+	// what has been decided here.
+	silent = []string{"http.handlers.reverse_proxy", accessLogger, "http.auto_https", "admin"}
+	// certificates tells what becomes of certificates, and chores of the rest of TLS, mostly that it keeps house.
+	certificates = []string{"tls.obtain", "tls.renew"}
+	chores       = []string{"tls"}
+)
+
+// logging returns logs to the standard error, and one for each target of an access log. Nothing leaves but through
 // the encoder that takes out credentials.
 func (b *builder) logging() *caddy.Logging {
-	// reverse_proxy puts each request into its logger whether it logs or not, which costs a twentieth of a small
-	// request. What it would say of nodes, package relay says.
-	main := &caddy.CustomLog{
-		BaseLog: caddy.BaseLog{EncoderRaw: redacting("console", logging.LogEncoderConfig{LevelFormat: "upper", TimeFormat: "wall_milli"})},
-		// The last two repeat at each start what has been decided here.
-		Exclude: []string{"http.handlers.reverse_proxy", accessLogger, "http.auto_https", "admin"},
+	logs := map[string]*caddy.CustomLog{
+		caddy.DefaultLoggerName: {BaseLog: stderr("INFO"), Exclude: slices.Concat(silent, chores)},
+		"certificates":          {BaseLog: stderr("INFO"), Include: certificates},
+		"chores":                {BaseLog: stderr("WARN"), Include: chores, Exclude: certificates},
 	}
-	main.WriterRaw = writer("stderr")
-	all := &caddy.Logging{Logs: map[string]*caddy.CustomLog{caddy.DefaultLoggerName: main}}
 	for i, target := range b.accessLogs() {
 		name := "access" + strconv.Itoa(i+1)
-		log := &caddy.CustomLog{Include: []string{accessLogger + "." + name}}
-		log.EncoderRaw, log.WriterRaw = redacting("json", logging.LogEncoderConfig{TimeFormat: "rfc3339_nano"}), writer(target)
-		all.Logs[name] = log
+		logs[name] = &caddy.CustomLog{
+			BaseLog: caddy.BaseLog{
+				EncoderRaw: redacting("json", logging.LogEncoderConfig{TimeFormat: "rfc3339_nano"}),
+				WriterRaw:  writer(target),
+			},
+			Include: []string{accessLogger + "." + name},
+		}
 	}
-	return all
+	return &caddy.Logging{Logs: logs}
+}
+
+// stderr returns a log to the standard error, in lines for people.
+func stderr(level string) caddy.BaseLog {
+	return caddy.BaseLog{
+		EncoderRaw: redacting("console", logging.LogEncoderConfig{LevelFormat: "upper", TimeFormat: "wall_milli"}),
+		WriterRaw:  writer("stderr"),
+		Level:      level,
+	}
 }
 
 // accessLogs returns the targets of access logs, each once.

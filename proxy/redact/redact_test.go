@@ -90,7 +90,7 @@ func FuzzSecrets(f *testing.F) {
 	const secret = "sEcReT-1234567890"
 	f.Fuzz(func(t *testing.T, before, after string) {
 		if strings.Contains(before+after, secret) {
-			t.Skip()
+			return // it is not ours that would be found
 		}
 		query := "/?" + url.Values{"a": {before}, "X-Plex-Token": {secret}, "z": {after}}.Encode()
 		headers := http.Header{"A": {before}, "X-Plex-Token": {secret, secret}, "Cookie": {secret}, "Z": {after}}
