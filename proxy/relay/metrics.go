@@ -84,6 +84,9 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 var (
 	requestsDesc = desc("requests_total", "Requests by node, what they were for, and the class of the answer's status; "+
 		"\"gone\": the client left before.", "zone", "node", "class", "status")
+	upDesc      = desc("node_up", "1 while the node takes requests.", "zone", "node")
+	stateDesc   = desc("node_state", "1 for the state that the node is in, 0 for all others.", "zone", "node", "state")
+	openDesc    = desc("node_open", "1 while whoever comes through the proxy may administer the node.", "zone", "node")
 	retriesDesc = desc("retries_total", "Attempts at a node that were followed by another, there or elsewhere, by what had happened.",
 		"zone", "node", "kind")
 	savesDesc = desc("saves_total", "Requests that a node answered in the end, by what had happened to them before.",
@@ -100,7 +103,7 @@ var (
 // Describe implements [prometheus.Collector].
 func (collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		requestsDesc, retriesDesc, savesDesc, bytesDesc, activeDesc, queuedDesc, streamsDesc, waitingDesc, pinsDesc, sessionsDesc,
+		upDesc, stateDesc, openDesc, requestsDesc, retriesDesc, savesDesc, bytesDesc, activeDesc, queuedDesc, streamsDesc, waitingDesc, pinsDesc, sessionsDesc,
 	} {
 		ch <- d
 	}
@@ -111,8 +114,10 @@ func (collector) Collect(ch chan<- prometheus.Metric) {
 	for _, r := range relays.all() {
 		r.collect(ch)
 		collectRequests(ch, r.zone, "", &r.nowhere)
-		for _, n := range r.now().nodes {
+		v := r.now()
+		for i, n := range v.nodes {
 			n.collect(ch, r.zone)
+			v.collect(ch, r.zone, &v.moment.Nodes.All[i])
 		}
 	}
 }
@@ -136,6 +141,25 @@ func (r *Relay) collect(ch chan<- prometheus.Metric) {
 	sizes := r.pins.Sizes()
 	gauge(ch, pinsDesc, sizes.Pins, r.zone)
 	gauge(ch, sessionsDesc, sizes.Sessions, r.zone)
+}
+
+// collect gives what the board says of a node.
+func (v *view) collect(ch chan<- prometheus.Metric, zone string, n *affinity.Node) {
+	name := string(n.Name)
+	gauge(ch, upDesc, number(n.Up), zone, name)
+	gauge(ch, openDesc, number(v.moment.Open[n.Name]), zone, name)
+	if known := v.moment.Snapshot.Node(n.Name); known != nil {
+		for _, state := range zones.States() {
+			gauge(ch, stateDesc, number(state == known.State), zone, name, state.String())
+		}
+	}
+}
+
+func number(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 func (n *node) collect(ch chan<- prometheus.Metric, zone string) {

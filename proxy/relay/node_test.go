@@ -98,6 +98,24 @@ func TestNodesThatComeAndGoLeaveNoMetrics(t *testing.T) {
 	}
 }
 
+func TestMetricsSayHowTheNodesAre(t *testing.T) {
+	s := newStage(t, func(h *house) { h.open = map[zones.NodeName]bool{"plex2": true} },
+		handlers{"plex1": says("one"), "plex2": says("two")})
+	s.set("plex1", zones.Starting)
+	for name, want := range map[string]float64{
+		`plexha_proxy_node_up{node="plex1",zone="home.example."}`:                     0,
+		`plexha_proxy_node_up{node="plex2",zone="home.example."}`:                     1,
+		`plexha_proxy_node_open{node="plex1",zone="home.example."}`:                   0,
+		`plexha_proxy_node_open{node="plex2",zone="home.example."}`:                   1,
+		`plexha_proxy_node_state{node="plex1",state="starting",zone="home.example."}`: 1,
+		`plexha_proxy_node_state{node="plex1",state="up",zone="home.example."}`:       0,
+	} {
+		if got := metric(t, name); got != want {
+			t.Errorf("%s: %v, want %v", name, got, want)
+		}
+	}
+}
+
 func TestRequestsAreCountedByNodeClassAndStatus(t *testing.T) {
 	s := newStage(t, nil, handlers{"plex1": status(http.StatusTeapot)})
 	s.get("/")

@@ -8,9 +8,12 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
+	"plexha/proxy/relay"
 	"plexha/zones"
 )
 
@@ -129,4 +132,36 @@ func metric(t testing.TB, name string) float64 {
 		}
 	}
 	return 0
+}
+
+// half is a node's side of a websocket that never ends by itself.
+type half struct {
+	io.ReadWriter
+	finished, closed bool
+}
+
+func (h *half) CloseWrite() error { h.finished = true; return nil }
+func (h *half) Close() error      { h.closed = true; return nil }
+
+func TestWebsocketOfAClientThatHasLeftEndsWhenTheNodeSaysNothing(t *testing.T) {
+	c := newFakeCluster()
+	r := relay.New(c)
+	t.Cleanup(r.Close)
+	synctest.Test(t, func(t *testing.T) {
+		node := &half{}
+		tunnel := relay.NewTunnel(r, node)
+		if err := tunnel.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if !node.finished || node.closed {
+			t.Errorf("after 2 s the node knows that the client has left: %t, and is cut off: %t", node.finished, node.closed)
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if !node.closed {
+			t.Error("after 4 s the tunnel is open still")
+		}
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"time"
 )
 
 // tunnel is the node's side of a websocket. Caddy's reverse_proxy copies between it and the client's, and may
@@ -12,7 +13,15 @@ type tunnel struct {
 	io.ReadWriteCloser
 	stats *stats
 	end   func()
+
+	mu     sync.Mutex
+	ending *time.Timer // nil: the client has not left
+	closed bool
 }
+
+// goodbye is how long a node may go on after its client has left: time for its own close frame. A websocket has
+// no half that stays open (RFC 6455, section 7.1.1), and a node that is frozen would never end it.
+const goodbye = 3 * time.Second
 
 // tunnel turns the attempt that has switched protocols into a tunnel.
 func (r *Relay) tunnel(a *attempt) io.ReadCloser {
@@ -43,16 +52,28 @@ func (t *tunnel) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// CloseWrite tells the node that the client has no more to say. The bodies of net/http can do it.
+// CloseWrite tells the node that the client has left, and ends the tunnel a little later.
 func (t *tunnel) CloseWrite() error {
-	if half, ok := t.ReadWriteCloser.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
+	half, ok := t.ReadWriteCloser.(interface{ CloseWrite() error })
+	if !ok {
+		return errors.ErrUnsupported // ends it now
 	}
-	return errors.ErrUnsupported
+	t.mu.Lock()
+	if !t.closed && t.ending == nil {
+		t.ending = time.AfterFunc(goodbye, func() { _ = t.Close() })
+	}
+	t.mu.Unlock()
+	return half.CloseWrite()
 }
 
 // Close implements [io.Closer].
 func (t *tunnel) Close() error {
+	t.mu.Lock()
+	t.closed = true
+	if t.ending != nil {
+		t.ending.Stop()
+	}
+	t.mu.Unlock()
 	defer t.end()
 	return t.ReadWriteCloser.Close()
 }
