@@ -116,6 +116,10 @@ func TestParse(t *testing.T) {
 			want:    named{Sessions: []string{"1", "2", "3", "4"}},
 		},
 		{
+			request: "GET /library", headers: []string{"X-Plex-Token: " + strings.Repeat("x", 2048)},
+			want: named{Token: strings.Repeat("x", 2048)},
+		},
+		{
 			request: "GET /library?X-Plex-Token=" + strings.Repeat("x", 2049), headers: []string{"X-Plex-Client-Identifier: " + strings.Repeat("x", 2049)},
 			want: named{},
 		},
