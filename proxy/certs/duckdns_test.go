@@ -66,7 +66,7 @@ func another(t *testing.T, a account, more map[string]any) (*certs.Provider, *ob
 var record = []libdns.Record{libdns.RR{Name: "_acme-challenge.home", Type: "TXT", Data: "secret of the CA"}}
 
 func TestProviderSetsAndClears(t *testing.T) {
-	a := newAccount(t, say("OK\nx\n\nUPDATED"), nil)
+	a := newAccount(t, say("OK\nx\n\nUPDATED"), map[string]any{"hold": "1h"})
 	got, err := a.AppendRecords(t.Context(), "duckdns.org.", record)
 	if err != nil {
 		t.Fatal(err)
@@ -79,6 +79,9 @@ func TestProviderSetsAndClears(t *testing.T) {
 	}
 	if got, err = a.DeleteRecords(t.Context(), "duckdns.org.", record); err != nil || len(got) != 1 {
 		t.Fatalf("deleted %v, %v; want the record", got, err)
+	}
+	if a.locks.free() {
+		t.Error("the lock is free while resolvers may remember the record")
 	}
 	if diff := cmp.Diff([]string{"set secret of the CA", "clear"}, duck.changes(a.domain)); diff != "" {
 		t.Errorf("DuckDNS was asked (-want +got):\n%s", diff)
@@ -356,6 +359,23 @@ func TestTurnEnds(t *testing.T) {
 			defer cancel()
 			if err := second.Present(ctx, "two"); !errors.Is(err, gone) {
 				t.Errorf("error %v, want %v", err, gone)
+			}
+			time.Sleep(certs.LongestTurn)
+		})
+	})
+	t.Run("when the record is forgotten", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			first, second, _ := newPair(t)
+			start := time.Now()
+			if err := first.Present(t.Context(), "one"); err != nil {
+				t.Fatal(err)
+			}
+			first.End("one")
+			if err := second.Present(t.Context(), "two"); err != nil {
+				t.Fatal(err)
+			}
+			if got := time.Since(start); got != time.Minute {
+				t.Errorf("waited %s, want the minute that a record lives", got)
 			}
 			time.Sleep(certs.LongestTurn)
 		})

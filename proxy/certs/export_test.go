@@ -51,6 +51,9 @@ func (p *Provider) Present(ctx context.Context, text string) error {
 	return err
 }
 
+// End does what DeleteRecords does, but for the record itself.
+func (p *Provider) End(text string) { p.forget(text).end(time.Duration(p.Hold)) }
+
 // SetLogger replaces Caddy's.
 func (p *Provider) SetLogger(l *zap.Logger) { p.logger = l }
 

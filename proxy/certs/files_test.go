@@ -2,6 +2,7 @@ package certs_test
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -83,6 +84,23 @@ func TestFilesAreFollowed(t *testing.T) {
 		p.served(t)
 		if diff := cmp.Diff([]string{"info: serving the new certificate"}, messages(p.logs)); diff != "" {
 			t.Errorf("log (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// TestFilesWrittenInPlace: it takes no rename, nor another size, to be a change.
+func TestFilesWrittenInPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPairOnDisk(t, "one")
+		two := months("two")
+		for file, content := range map[string][]byte{p.certificate: two.certificate, p.key: two.key} {
+			if err := errors.Join(os.WriteFile(file, content, 0o600), os.Chtimes(file, time.Time{}, time.Now())); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Second)
+		if got := p.served(t); got != "two" {
+			t.Errorf("%s, want the new one", got)
 		}
 	})
 }

@@ -191,4 +191,9 @@ func TestProviderNeverShown(t *testing.T) {
 	if diff := cmp.Diff([]string{"set secret of the CA", "clear"}, duck.changes(a.domain)); diff != "" {
 		t.Errorf("DuckDNS was asked (-want +got):\n%s", diff)
 	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := a.Present(ctx, "of the next order"); err != nil {
+		t.Errorf("the next order: %v", err)
+	}
 }
