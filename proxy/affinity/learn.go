@@ -69,6 +69,9 @@ func (t *Table) learnToken(q *request, p *Placement, from uint16, status int) {
 	case p.Ask&AskOn401 != 0 && t.names[from] != p.Node && status < http.StatusInternalServerError:
 		t.settleAt(q, from) // a 404 too: it says that the token was good enough to look
 	case status < http.StatusBadRequest:
+		if t.pin(q, q.tokenKey) == nil { // by the cookie: its client's pin, where it is new, will follow
+			t.newPin(q, q.tokenKey, spot{node: from, home: from})
+		}
 		t.prove(q, from)
 	}
 }

@@ -95,6 +95,21 @@ func TestGuestIsLearnedInSpiteOfItsCookie(t *testing.T) {
 	s.asks(0, photo+as("", "guest"))
 }
 
+// A browser's cookie shows a proxy that knows nothing where its guest is at home: the token is accepted there.
+func TestTokenIsLearnedByItsCookie(t *testing.T) {
+	s := house(t, "plex1", "plex2")
+	const cookie = "Cookie: plexha_node=plex2"
+	token := s.key("plex1")
+	s.answered("plex2", http.StatusUnauthorized, photo+as("", token), cookie)
+	s.answered("plex2", http.StatusNotFound, photo+as("", token), cookie)
+	if got := s.table.Sizes(); got != (affinity.Sizes{}) {
+		t.Errorf("%+v learned of a token that was not accepted, want nothing", got)
+	}
+	s.goes("plex2", photo+as("", token), cookie)
+	s.goes("plex2", root+as("c1", token), cookie)
+	s.asks(0, library+as("c1", token))
+}
+
 // A node in trouble knows nobody.
 func TestGuestIsNotLearnedFromAnError(t *testing.T) {
 	s := house(t, "plex1", "plex2")
