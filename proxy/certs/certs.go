@@ -25,6 +25,9 @@ type ACME struct {
 	CA        string   // the directory's URL; empty: Let's Encrypt
 	HTTPPort  int      // where our plain listener is reached as port 80 from outside; 0: 80
 	HTTPSPort int      // where our TLS listener is reached as port 443 from outside; 0: 443
+	Host      string   // where both listen; empty: at all addresses
+	NoHTTP    bool     // there is no plain listener: not by HTTP-01
+	NoHTTPS   bool     // none of TLS can be reached as port 443: not by TLS-ALPN-01
 	DNS       *DuckDNS // by DNS-01; nil: by HTTP-01 and TLS-ALPN-01
 }
 
@@ -47,8 +50,9 @@ func (a ACME) Policy(subjects []string) *caddytls.AutomationPolicy {
 func (a ACME) challenges() *caddytls.ChallengesConfig {
 	if a.DNS == nil {
 		return &caddytls.ChallengesConfig{
-			HTTP:    &caddytls.HTTPChallengeConfig{AlternatePort: alternate(a.HTTPPort, 80)},
-			TLSALPN: &caddytls.TLSALPNChallengeConfig{AlternatePort: alternate(a.HTTPSPort, 443)},
+			HTTP:     &caddytls.HTTPChallengeConfig{Disabled: a.NoHTTP, AlternatePort: alternate(a.HTTPPort, 80)},
+			TLSALPN:  &caddytls.TLSALPNChallengeConfig{Disabled: a.NoHTTPS, AlternatePort: alternate(a.HTTPSPort, 443)},
+			BindHost: a.Host,
 		}
 	}
 	return &caddytls.ChallengesConfig{

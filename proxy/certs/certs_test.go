@@ -31,6 +31,17 @@ func TestPolicies(t *testing.T) {
 				`"challenges":{"http":{"alternate_port":8080},"tls-alpn":{"alternate_port":8443}}}]}`,
 		},
 		{
+			"acme without a plain listener",
+			certs.ACME{Host: "192.0.2.1", NoHTTP: true}.Policy(apex),
+			`{"subjects":["home.duckdns.org"],"issuers":[{"module":"acme",` +
+				`"challenges":{"http":{"disabled":true},"tls-alpn":{},"bind_host":"192.0.2.1"}}]}`,
+		},
+		{
+			"acme without TLS at port 443",
+			certs.ACME{NoHTTPS: true}.Policy(apex),
+			`{"subjects":["home.duckdns.org"],"issuers":[{"module":"acme","challenges":{"http":{},"tls-alpn":{"disabled":true}}}]}`,
+		},
+		{
 			"acme by DNS",
 			certs.ACME{Email: "mail@example.com", DNS: &certs.DuckDNS{Domain: "home", TokenFile: "/token"}}.
 				Policy(certs.Wildcard("home.duckdns.org.")),
