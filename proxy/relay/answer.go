@@ -135,9 +135,9 @@ func (t *trip) setCookie(h http.Header, r *http.Request) {
 	if t.keys.Cookie == t.from.name {
 		return
 	}
-	cookie := affinity.CookieName + "=" + string(t.from.name) + "; Path=/; HttpOnly; SameSite=Lax"
+	cookie := t.from.cookie
 	if r.TLS != nil {
-		cookie += "; Secure"
+		cookie = t.from.secureCookie
 	}
 	h["Set-Cookie"] = append(h["Set-Cookie"], cookie)
 }

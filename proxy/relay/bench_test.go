@@ -17,8 +17,6 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
-
-	"plexha/proxy/relay"
 )
 
 // BenchmarkRequest measures one request after the other on one connection, ours beside stock Caddy's handler
@@ -27,11 +25,10 @@ import (
 func BenchmarkRequest(b *testing.B) {
 	for _, size := range []int{1 << 10, 64 << 10, 8 << 20} {
 		body := bytes.Repeat([]byte("x"), size)
-		s := newStage(b, nil, handlers{"plex1": func(w http.ResponseWriter, _ *http.Request) {
+		s := newStage(b, besideStock, handlers{"plex1": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", strconv.Itoa(size))
 			_, _ = w.Write(body)
 		}})
-		s.loadSites()
 		for _, host := range []string{"plex", "stock"} {
 			b.Run(fmt.Sprintf("%s/%dKB", host, size>>10), func(b *testing.B) {
 				get := newGetter(b, s.addr, host+".home.example", size)
@@ -47,16 +44,15 @@ func BenchmarkRequest(b *testing.B) {
 	}
 }
 
-// loadSites serves our handlers beside stock Caddy's.
-func (s *stage) loadSites() {
-	s.loadRoutes(caddyhttp.RouteList{
-		{
+// besideStock serves stock Caddy's handler under a name of its own.
+func besideStock(h *house) {
+	h.routes = func(s *stage) caddyhttp.RouteList {
+		return append(caddyhttp.RouteList{{
 			MatcherSetsRaw: caddyhttp.RawMatcherSets{{"host": json.RawMessage(`["stock.home.example"]`)}},
 			HandlersRaw:    []json.RawMessage{stockHandler(s.names["plex1"].addr())},
 			Terminal:       true,
-		},
-		{HandlersRaw: relay.Handlers(relay.Site{Zone: zone})},
-	})
+		}}, s.sites()...)
+	}
 }
 
 // cpuTime returns what the process has used.
@@ -111,13 +107,12 @@ func newGetter(tb testing.TB, addr, host string, size int) func() {
 // it, ours beside stock Caddy's: what is left when that of the same streams without a proxy is taken away.
 func BenchmarkOpenStream(b *testing.B) {
 	const streams = 500
-	s := newStage(b, nil, handlers{"plex1": func(w http.ResponseWriter, r *http.Request) {
+	s := newStage(b, besideStock, handlers{"plex1": func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", "1000000000")
 		_, _ = w.Write(make([]byte, 100<<10))
 		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 	}})
-	s.loadSites()
 	direct := memoryOf(b, streams, s.names["plex1"].addr(), "plex.home.example")
 	for _, host := range []string{"plex", "stock"} {
 		b.Run(host, func(b *testing.B) {

@@ -2,13 +2,18 @@ package relay_test
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"log"
 	"net"
 	"net/http"
 	"testing"
 
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
 	"plexha/proxy/relay"
+	"plexha/zones"
 )
 
 func waits(s *stage) bool { return relay.Paused(s.relay) > 0 }
@@ -49,3 +54,22 @@ func refusing(t *testing.T) string {
 
 // quiet is for servers that are expected to complain.
 var quiet = log.New(io.Discard, "", 0)
+
+func init() { caddy.RegisterModule(finder{}) }
+
+// finder stands for the matcher that finds the node of a host: it takes the name from a header.
+type finder struct{}
+
+func (finder) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.test_finder", New: func() caddy.Module { return new(finder) }}
+}
+
+func (finder) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	caddyhttp.SetVar(r.Context(), "plexha_node", zones.NodeName(r.Header.Get("X-Test-Node")))
+	return next.ServeHTTP(w, r)
+}
+
+func foundHandlers() []json.RawMessage {
+	return append([]json.RawMessage{json.RawMessage(`{"handler":"test_finder"}`)},
+		relay.Handlers(relay.Site{Zone: zone, Found: true})...)
+}

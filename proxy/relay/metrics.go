@@ -103,7 +103,8 @@ var (
 // Describe implements [prometheus.Collector].
 func (collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		upDesc, stateDesc, openDesc, requestsDesc, retriesDesc, savesDesc, bytesDesc, activeDesc, queuedDesc, streamsDesc, waitingDesc, pinsDesc, sessionsDesc,
+		upDesc, stateDesc, openDesc, requestsDesc, retriesDesc, savesDesc, bytesDesc, activeDesc, queuedDesc,
+		streamsDesc, waitingDesc, pinsDesc, sessionsDesc,
 	} {
 		ch <- d
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"github.com/cespare/xxhash/v2"
 
+	"plexha/proxy/affinity"
 	"plexha/zones"
 )
 
@@ -45,6 +46,8 @@ type node struct {
 	addrs     atomic.Pointer[[]string] // ADDRESS:PORT, best first; empty: dial is looked up
 	stats     *stats
 
+	cookie, secureCookie string // that name the node
+
 	mu      sync.Mutex
 	waiting *attempt // for headers, a list
 	limit   int      // of requests at once; 0: none
@@ -58,7 +61,9 @@ func newNode(name zones.NodeName, dial string, known *zones.NodeHealth, before *
 		name: name, dial: dial, https: known.HTTPS, verify: known.Verify,
 		upstream: &reverseproxy.Upstream{Host: new(reverseproxy.Host), Dial: dial},
 		stats:    new(stats),
+		cookie:   affinity.CookieName + "=" + string(name) + "; Path=/; HttpOnly; SameSite=Lax",
 	}
+	n.secureCookie = n.cookie + "; Secure"
 	if before != nil {
 		n.stats = before.stats
 	}

@@ -71,6 +71,8 @@ type house struct {
 	open  map[zones.NodeName]bool
 	outer []netip.Prefix // external prefixes
 	asked bool           // the first round has ended
+
+	routes func(*stage) caddyhttp.RouteList // nil: of the main name and the nodes' own
 }
 
 func newHouse() *house {
@@ -182,9 +184,19 @@ func (s *stage) listen() {
 	s.t.Cleanup(func() { _ = file.Close() })
 }
 
-// load gives Caddy a configuration, anew each time.
+// load gives Caddy a configuration, anew each time. For a while after another one it may be the old one that
+// takes a new connection, only to close it.
 func (s *stage) load() {
 	s.t.Helper()
+	if s.house.routes != nil {
+		s.loadRoutes(s.house.routes(s))
+		return
+	}
+	s.loadRoutes(s.sites())
+}
+
+// sites returns the routes of the nodes' own names, and of the main name, which is any other.
+func (s *stage) sites() caddyhttp.RouteList {
 	balance := s.house.cfg.Balance
 	var routes caddyhttp.RouteList
 	for name := range s.names {
@@ -194,8 +206,7 @@ func (s *stage) load() {
 			Terminal:       true,
 		})
 	}
-	routes = append(routes, caddyhttp.Route{HandlersRaw: relay.Handlers(relay.Site{Zone: zone, Balance: balance})})
-	s.loadRoutes(routes)
+	return append(routes, caddyhttp.Route{HandlersRaw: relay.Handlers(relay.Site{Zone: zone, Balance: balance})})
 }
 
 func (s *stage) loadRoutes(routes caddyhttp.RouteList) {
