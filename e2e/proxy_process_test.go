@@ -2,11 +2,14 @@ package e2e_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,7 +24,9 @@ type plexproxy struct {
 	// status is where its own pages are.
 	status netip.AddrPort
 	lines  []string // further properties of the plex block
+	more   []string // one that reload changes
 	tls    bool     // with certificates of its own authority, else none
+	quiet  bool     // without an access log, which costs time
 	proc   *process
 	ends   bool // it was told to end
 }
@@ -41,6 +46,9 @@ func (p *plexproxy) corefile() string {
 		"proxy_status " + p.status.String(), "state " + p.dir, "storage " + filepath.Join(p.dir, "storage"),
 		"internal 127.0.0.0/8", "external 127.9.9.0/24", "uplink wan " + uplink.String(),
 	}
+	if !p.quiet {
+		lines = append(lines, "access_log "+p.accessLog())
+	}
 	if p.tls {
 		lines = append(lines, "tls internal", "listen "+p.front.addr.String())
 	} else {
@@ -50,8 +58,10 @@ func (p *plexproxy) corefile() string {
 		lines = append(lines, fmt.Sprintf("node plex%d %s", i+1, n.addr))
 	}
 	return fmt.Sprintf("%s {\n    plex {\n        %s\n    }\n}\n", strings.TrimSuffix(zone, "."),
-		strings.Join(append(lines, p.lines...), "\n        "))
+		strings.Join(slices.Concat(lines, p.lines, p.more), "\n        "))
 }
+
+func (p *plexproxy) accessLog() string { return filepath.Join(p.dir, "access.log") }
 
 func (p *plexproxy) file() string { return filepath.Join(p.dir, "Corefile") }
 
@@ -86,14 +96,32 @@ func (p *plexproxy) stop() {
 	p.ends = true
 	p.front.client.CloseIdleConnections()
 	p.proc.endWell(p.tb)
-	for line := range strings.Lines(p.proc.output.String()) {
+	logs := p.proc.output.String()
+	if !p.quiet {
+		access, err := os.ReadFile(p.accessLog())
+		if err != nil || len(access) == 0 {
+			p.tb.Errorf("the access log holds %d bytes: %v", len(access), err)
+		}
+		logs += string(access)
+	}
+	for line := range strings.Lines(logs) {
 		if strings.Contains(line, secret) {
 			p.tb.Errorf("plexproxy's log holds a token: %s", line)
 		}
 	}
 }
 
-// reload changes the Corefile in a way that Caddy's configuration shows, and returns when that is in force.
+// reload changes the Corefile so that Caddy's configuration becomes another, and returns when that is in force.
 func (p *plexproxy) reload(tb testing.TB, n int) {
 	tb.Helper()
+	const words = "the changed Corefile is taken over"
+	before := p.proc.output.count(words)
+	p.more = []string{fmt.Sprintf("trusted_proxies 192.0.2.%d", n)}
+	writeFile(tb, p.file(), p.corefile())
+	eventually(tb, 10*time.Second, func() error {
+		if p.proc.output.count(words) == before {
+			return errors.New("the Corefile has changed, and nothing was reloaded")
+		}
+		return nil
+	})
 }

@@ -49,6 +49,7 @@ type stageConfig struct {
 	nodes int      // 2 if zero
 	lines []string // further properties of the plex block, in the place of which stock Caddy has nothing
 	tls   bool     // clients come by TLS, and so by HTTP/2; only with plexproxy
+	quiet bool     // without an access log: what is measured is not how fast that is
 }
 
 // newStage starts nodes and the proxy, and returns when a request comes through.
@@ -61,7 +62,7 @@ func newStage(tb testing.TB, m maker, c stageConfig) *stage {
 	if m == ours {
 		h := &home{tb: tb, nodes: s.nodes}
 		p := newPlexproxy(tb, h)
-		p.lines = c.lines
+		p.lines, p.quiet = c.lines, c.quiet
 		if p.tls = c.tls; p.tls {
 			p.front.useTLS()
 		}
