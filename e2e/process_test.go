@@ -34,6 +34,17 @@ type builder struct {
 // of e2e/stockcaddy.
 func (b *builder) path(tb testing.TB, name string) string {
 	tb.Helper()
+	return b.build(tb, name, raceEnabled() && name != "stockcaddy")
+}
+
+// released returns the program as it is released, without the race detector, for measuring it beside others.
+func (b *builder) released(tb testing.TB, name string) string {
+	tb.Helper()
+	return b.build(tb, name, false)
+}
+
+func (b *builder) build(tb testing.TB, name string, race bool) string {
+	tb.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.dir == "" {
@@ -44,23 +55,26 @@ func (b *builder) path(tb testing.TB, name string) string {
 		b.dir, b.built = dir, map[string]error{}
 	}
 	out := filepath.Join(b.dir, name)
-	if _, ok := b.built[name]; !ok {
-		b.built[name] = build(name, out)
+	if race {
+		out = filepath.Join(b.dir, "race", name)
 	}
-	if err := b.built[name]; err != nil {
+	if _, ok := b.built[out]; !ok {
+		b.built[out] = build(name, out, race)
+	}
+	if err := b.built[out]; err != nil {
 		tb.Fatal(err)
 	}
 	return out
 }
 
-func build(name, out string) error {
+func build(name, out string, race bool) error {
 	args := []string{"build", "-o", out}
-	if name == "stockcaddy" { // as it is released; its module is not ours
+	if race {
+		args = append(args, "-race")
+	}
+	if name == "stockcaddy" { // its module is not ours
 		args = append([]string{"-C", "stockcaddy"}, append(args, ".")...)
 	} else {
-		if raceEnabled() {
-			args = append(args, "-race")
-		}
 		args = append(args, "plexha/cmd/"+name)
 	}
 	// Not a test's context: the program outlives the test that was the first to need it.

@@ -480,7 +480,7 @@ func (l losses) String() string {
 
 // TestNodeKilledUnderLoad asks 200 times a second for 10 s, kills a node after 3 s and starts it again after 6.
 func TestNodeKilledUnderLoad(t *testing.T) {
-	got := compare(t, stageConfig{quiet: true}, func(t *testing.T, s *stage) (l losses) {
+	got := compare(t, stageConfig{}, func(t *testing.T, s *stage) (l losses) {
 		const pace, length = 5 * time.Millisecond, 10 * time.Second
 		ctx, cancel := context.WithTimeout(t.Context(), length)
 		defer cancel()

@@ -70,7 +70,7 @@ func (r rush) String() string {
 func TestReloadsUnderNewConnections(t *testing.T) {
 	stages := map[maker]*stage{}
 	for _, m := range []maker{ours, tuned} {
-		stages[m] = newStage(t, m, stageConfig{quiet: true})
+		stages[m] = newStage(t, m, stageConfig{lean: true})
 	}
 	sum := map[maker]*rush{ours: {}, tuned: {}}
 	for range 2 {

@@ -49,7 +49,7 @@ type stageConfig struct {
 	nodes int      // 2 if zero
 	lines []string // further properties of the plex block, in the place of which stock Caddy has nothing
 	tls   bool     // clients come by TLS, and so by HTTP/2; only with plexproxy
-	quiet bool     // without an access log: what is measured is not how fast that is
+	lean  bool     // plexproxy as it is released, and without an access log: to be measured beside others
 }
 
 // newStage starts nodes and the proxy, and returns when a request comes through.
@@ -62,7 +62,7 @@ func newStage(tb testing.TB, m maker, c stageConfig) *stage {
 	if m == ours {
 		h := &home{tb: tb, nodes: s.nodes}
 		p := newPlexproxy(tb, h)
-		p.lines, p.quiet = c.lines, c.quiet
+		p.lines, p.lean = c.lines, c.lean
 		if p.tls = c.tls; p.tls {
 			p.front.useTLS()
 		}
