@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -137,11 +138,11 @@ func metric(t testing.TB, name string) float64 {
 // half is a node's side of a websocket that never ends by itself.
 type half struct {
 	io.ReadWriter
-	finished, closed bool
+	finished, closed atomic.Bool
 }
 
-func (h *half) CloseWrite() error { h.finished = true; return nil }
-func (h *half) Close() error      { h.closed = true; return nil }
+func (h *half) CloseWrite() error { h.finished.Store(true); return nil }
+func (h *half) Close() error      { h.closed.Store(true); return nil }
 
 func TestWebsocketOfAClientThatHasLeftEndsWhenTheNodeSaysNothing(t *testing.T) {
 	c := newFakeCluster()
@@ -155,12 +156,12 @@ func TestWebsocketOfAClientThatHasLeftEndsWhenTheNodeSaysNothing(t *testing.T) {
 		}
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if !node.finished || node.closed {
-			t.Errorf("after 2 s the node knows that the client has left: %t, and is cut off: %t", node.finished, node.closed)
+		if !node.finished.Load() || node.closed.Load() {
+			t.Errorf("after 2 s the node knows that the client has left: %t, and is cut off: %t", node.finished.Load(), node.closed.Load())
 		}
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if !node.closed {
+		if !node.closed.Load() {
 			t.Error("after 4 s the tunnel is open still")
 		}
 	})
