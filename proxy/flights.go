@@ -22,14 +22,19 @@ type flights struct {
 	landed   chan struct{} // one slot: the last request has ended while stopping
 	closed   chan struct{} // one slot: a connection has been closed while stopping
 
+	leave   context.CancelFunc                   // begins the end
+	onLeave func(do func()) (forget func() bool) // has something done when the end begins
+
 	mu       sync.Mutex
 	conns    map[net.Conn]struct{}  // that net/http has
 	upgraded map[*upgraded]struct{} // that it has given away, to websockets
 }
 
 func newFlights() *flights {
+	end, leave := context.WithCancel(context.Background())
 	return &flights{
 		landed: make(chan struct{}, 1), closed: make(chan struct{}, 1),
+		leave: leave, onLeave: func(do func()) func() bool { return context.AfterFunc(end, do) },
 		conns: map[net.Conn]struct{}{}, upgraded: map[*upgraded]struct{}{},
 	}
 }
@@ -67,8 +72,9 @@ func (f *flights) connState(c net.Conn, state http.ConnState) {
 	}
 }
 
-// hangUp says goodbye to all websockets, which would stay for as long as a client has a window open.
+// hangUp ends all websockets and event streams, which would stay for as long as a client has a window open.
 func (f *flights) hangUp() {
+	f.leave()
 	f.mu.Lock()
 	var all []*upgraded
 	for u := range f.upgraded {
@@ -98,7 +104,17 @@ func (f *flights) wait(ctx context.Context) error {
 	late, cancel := context.WithTimeout(context.Background(), reaction)
 	defer cancel()
 	f.landing(late)
-	return fmt.Errorf("%d requests had not ended in time", left)
+	return &CutError{Requests: int(left)}
+}
+
+// CutError tells of requests that had not ended when the time of grace was over: somebody was watching a film.
+type CutError struct {
+	Requests int // how many they were
+}
+
+// Error implements error.
+func (e *CutError) Error() string {
+	return fmt.Sprintf("%d requests had not ended in time", e.Requests)
 }
 
 // landing waits until no request is under way or ctx ends.

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"strings"
 
@@ -10,7 +12,8 @@ import (
 
 func init() { caddy.RegisterModule(new(Gate)) }
 
-// Gate stands before all else at each listener, and counts who is inside.
+// Gate stands before all else at each listener, counts who is inside, and shows those out who would never leave:
+// websockets and event streams, when the process ends.
 type Gate struct{ flights *flights }
 
 // CaddyModule implements [caddy.Module].
@@ -37,8 +40,19 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	if r.ProtoMajor == 1 && strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
 		w = hijacker{w, g.flights}
 	}
+	if strings.HasPrefix(r.URL.Path, eventStreams) {
+		ctx, cancel := context.WithCancelCause(r.Context())
+		defer cancel(nil)
+		defer g.flights.onLeave(func() { cancel(errLeaving) })()
+		r = r.WithContext(ctx)
+	}
 	return next.ServeHTTP(w, r)
 }
+
+// eventStreams is where Plex sends events for as long as somebody listens.
+const eventStreams = "/:/eventsource/"
+
+var errLeaving = errors.New("the process ends")
 
 // Interface guards
 var (

@@ -49,7 +49,7 @@ func (n *fakeNode) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = fmt.Fprintf(w, `<MediaContainer size="0" machineIdentifier=%q version="1.0"></MediaContainer>`, id)
 	case "/library/sections":
 		w.WriteHeader(http.StatusUnauthorized)
-	case "/stream":
+	case "/stream", "/:/eventsource/notifications":
 		_, _ = io.WriteString(w, "first\n")
 		_ = http.NewResponseController(w).Flush()
 		select {

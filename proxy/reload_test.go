@@ -261,7 +261,7 @@ func TestShutdownCutsInTheEnd(t *testing.T) {
 	h.apply(h.block(home, "tls off", node))
 	stream := h.stream(plainAddr, "http://plex1."+home+"/stream")
 	err := <-h.end(50 * time.Millisecond)
-	if err == nil || err.Error() != "1 requests had not ended in time" {
+	if cut, ok := errors.AsType[*proxy.CutError](err); !ok || cut.Requests != 1 {
 		t.Errorf("the end: %v", err)
 	}
 	if rest, err := io.ReadAll(stream); err == nil {
@@ -308,6 +308,29 @@ func TestShutdownClosesWebsockets(t *testing.T) {
 		if diff := cmp.Diff([]byte{0x88, 2, 0x03, 0xe9}, rest); diff != "" || err != nil {
 			t.Errorf("the last words: %v, (-want +got):\n%s", err, diff)
 		}
+	}
+}
+
+func TestShutdownEndsEventStreams(t *testing.T) {
+	for _, addr := range []string{plainAddr, tlsAddr} {
+		t.Run(addr, func(t *testing.T) {
+			node := startNode(t, "plex1")
+			h := newHouse(t)
+			scheme := "https"
+			if addr == plainAddr {
+				scheme = "http"
+				h.apply(h.block(home, "tls off", node))
+			} else {
+				h.apply(h.block(home, "", node))
+			}
+			stream := h.stream(addr, scheme+"://plex1."+home+"/:/eventsource/notifications")
+			if err := <-h.end(patience); err != nil {
+				t.Errorf("the end: %v", err)
+			}
+			if rest, err := io.ReadAll(stream); len(rest) > 0 || err == nil {
+				t.Errorf("the stream ends with %q, %v", rest, err)
+			}
+		})
 	}
 }
 

@@ -1,6 +1,9 @@
 package proxy
 
 import (
+	"net"
+	"slices"
+
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
@@ -74,12 +77,27 @@ func (b *builder) byDNS(c *corefile.Config) (policies []*caddytls.AutomationPoli
 	return policies, automate
 }
 
+// bindHost returns the address that all listeners of a block have. Empty: there is no such one.
+func bindHost(c *corefile.Config) string {
+	first := ""
+	for i, l := range c.Listen {
+		host, _, err := net.SplitHostPort(l.Addr)
+		if err != nil || i > 0 && host != first {
+			return "" // one may be fd/N
+		}
+		first = host
+	}
+	return first
+}
+
 // byHTTP orders a certificate for each name. Those of nodes that are found are ordered when they are first asked
 // for, if there is such a node.
 func (b *builder) byHTTP(c *corefile.Config) (policies []*caddytls.AutomationPolicy, automate []string) {
 	acme := certs.ACME{
 		Email: c.TLS.Email, CA: c.TLS.CA,
 		HTTPPort: int(b.port(c, true)), HTTPSPort: int(b.port(c, false)),
+		Host:   bindHost(c),
+		NoHTTP: !slices.ContainsFunc(c.Listen, func(l corefile.Listener) bool { return l.Plain }),
 	}
 	automate = hosts(c).exact()
 	policies = append(policies, acme.Policy(automate))

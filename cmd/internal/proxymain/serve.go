@@ -53,7 +53,12 @@ func serve(ctx context.Context, blocks []*corefile.Config, o options, stderr io.
 	p.follow(ctx, reloads)
 	p.log(false, fmt.Sprintf("%v: shutting down within %v", context.Cause(ctx), o.grace))
 	p.tell(notify.Stopping)
-	return p.server.Run(ctx)
+	err = p.server.Run(ctx)
+	if cut, ok := errors.AsType[*proxy.CutError](err); ok {
+		p.log(true, cut.Error()) // as was to be expected of films
+		return nil
+	}
+	return err
 }
 
 // greet says once what the operator should know.
