@@ -219,3 +219,14 @@ func patient(tb testing.TB) context.Context {
 	tb.Cleanup(cancel)
 	return ctx
 }
+
+// awaitNode returns when a node answers through the proxy.
+func (f *front) awaitNode() {
+	f.tb.Helper()
+	eventually(f.tb, 20*time.Second, func() error {
+		if a := f.get("/identity"); a.status != http.StatusOK {
+			return fmt.Errorf("%s", a)
+		}
+		return nil
+	})
+}

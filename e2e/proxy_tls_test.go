@@ -157,6 +157,9 @@ func TestCertificateFilesAreReadAgain(t *testing.T) {
 
 	second := a.issue(files, names...)
 	becomes(second)
+	if s, err := shake(t, c.tls, "", nil); err != nil || s.leaf.SerialNumber.String() != second {
+		t.Errorf("who knows the address alone, and so names nobody: %+v, %v, want certificate %s", s.leaf, err, second)
+	}
 
 	// Half of a pair, or none: the one before goes on, and the log says why, once.
 	const says = "going on with the certificate before"
@@ -189,7 +192,7 @@ func TestCertificateFilesAreReadAgain(t *testing.T) {
 	}
 }
 
-// TestBadCertificateFiles: a pair that can't be used does not start, and the message names the line.
+// TestBadCertificateFiles: with a pair that can't be used it does not start, and says which file is to blame.
 func TestBadCertificateFiles(t *testing.T) {
 	t.Parallel()
 	h, a, c := newHouse(t, 1), newAuthority(t), newCLI(t)
