@@ -44,7 +44,7 @@ func (a *Answer) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.H
 	}
 	t.relay.streams[kind].Add(1)
 	defer t.relay.streams[kind].Add(-1)
-	err := t.copyBody(w, kind)
+	err := t.copyBody(w)
 	_ = t.res.Body.Close()
 	if err != nil {
 		if r.Context().Err() == nil {

@@ -95,16 +95,12 @@ func (b *buffer) free() {
 	}
 }
 
-// copyBody copies the answer's body to the client. Bytes go out as they come: of a body without a known length
-// before more is waited for, of another one after [heldBack] at most, so that what comes at once leaves at once.
-func (t *trip) copyBody(w http.ResponseWriter, kind streamKind) error {
+// copyBody copies the answer's body to the client. Bytes go out as they come, within [heldBack], and what comes
+// at once leaves at once.
+func (t *trip) copyBody(w http.ResponseWriter) error {
 	body := t.res.Body
 	if t.res.ContentLength == 0 || t.req.Method == http.MethodHead {
 		return nil
-	}
-	flush := http.NewResponseController(w).Flush
-	if kind == streamEvents {
-		_ = flush()
 	}
 	b := buffer{begun: time.Now()}
 	defer b.free()
@@ -121,9 +117,6 @@ func (t *trip) copyBody(w http.ResponseWriter, kind streamKind) error {
 		}
 		if err != nil {
 			return fmt.Errorf("reading from the node: %w", err)
-		}
-		if t.res.ContentLength < 0 {
-			_ = flush()
 		}
 		b.moved(n)
 	}
