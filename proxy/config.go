@@ -30,7 +30,7 @@ const (
 
 // Place is where a listener of the Corefile is found on this machine.
 type Place struct {
-	TCP  string // as Caddy names it: an address, or fd/N
+	TCP  string // as Caddy names it: an address, or one of the doors
 	UDP  string // the same for HTTP/3: an address behind udp/, or fdgram/N
 	Port uint16 // 0: not known
 }
@@ -172,7 +172,11 @@ func (b *builder) fronts() ([]*front, error) {
 }
 
 func (b *builder) http(fronts []*front) *caddyhttp.App {
-	app := &caddyhttp.App{GracePeriod: caddy.Duration(max(b.Grace, time.Second)), Servers: map[string]*caddyhttp.Server{}}
+	app := &caddyhttp.App{
+		GracePeriod:   caddy.Duration(max(b.Grace, time.Second)),
+		ShutdownDelay: caddy.Duration(settleTime),
+		Servers:       map[string]*caddyhttp.Server{},
+	}
 	for _, f := range fronts {
 		app.Servers[f.String()] = b.server(f)
 	}

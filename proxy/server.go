@@ -40,6 +40,7 @@ type Server struct {
 
 	mu      sync.Mutex // held by Apply and Shutdown
 	sockets sockets
+	doors   doors
 	config  []byte // what Caddy runs
 	stopped bool
 }
@@ -150,7 +151,7 @@ func keys(blocks []*corefile.Config) []socketKey {
 func (c *change) at(addr string) Place {
 	p := Place{}
 	if tcp := c.sockets[socketKey{"tcp", addr}]; tcp != nil {
-		p.TCP, p.Port = fmt.Sprintf("fd/%d", tcp.fd), tcp.port
+		p.TCP, p.Port = fmt.Sprintf("%s/%d:%d", doorNetwork, tcp.fd, tcp.port), tcp.port
 	}
 	if udp := c.sockets[socketKey{"udp", addr}]; udp != nil {
 		p.UDP = fmt.Sprintf("fdgram/%d", udp.fd)
@@ -286,6 +287,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	s.stopped = true
 	s.sockets.use(nil)
+	s.doors.shut()
 	stopped := caddy.Stop()
 	s.flights.hangUp()
 	err := s.flights.wait(ctx)

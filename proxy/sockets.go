@@ -19,7 +19,7 @@ import (
 // socketKey is a network and an address of the Corefile.
 type socketKey struct{ network, addr string }
 
-// socket is one that listens. Caddy makes a listener of its own from a copy of the file descriptor.
+// socket is one that listens. Caddy's listeners are copies of it (HTTP/3), or come through a [door].
 type socket struct {
 	file *os.File
 	fd   uintptr
