@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"flag"
 	"os"
 	"path/filepath"
@@ -91,5 +92,50 @@ func TestTokenIsRedacted(t *testing.T) {
 	}
 	if shown := redact.String(string(text)); strings.Contains(shown, "11111111-2222") {
 		t.Errorf("it is shown:\n%s", shown)
+	}
+}
+
+// A client that names no host gets the certificate of the first block at the listener, be it from files.
+func TestFilesServeTheNameless(t *testing.T) {
+	block := func(domain, lines string) string {
+		return domain + " {\nplex {\nnode plex1 192.168.1.4\n" + lines + "\n}\n}\n"
+	}
+	files := block("a.test", "tls files /a /b\nlisten :8443")
+	for _, tc := range []struct {
+		name, corefile string
+		want           []int // how many names each policy is for; 0: all that the others are not for
+	}{
+		{"one block", files, []int{0}},
+		{"at two listeners", block("a.test", "tls files /a /b\nlisten :8443 :9443 http://:8080"), []int{0}},
+		{"the first of two", files + block("b.test", "tls internal\nlisten :8443"), []int{2, 0}},
+		{"both from files", files + block("b.test", "tls files /c /d\nlisten :8443"), []int{3, 0}},
+		{"the second of two", block("b.test", "tls internal\nlisten :8443") + files, []int{2, 3}},
+		{"listeners that do not agree", files + block("b.test", "tls internal\nlisten :9443"), []int{3, 2}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			text, err := proxy.Build(read(t, tc.corefile), proxy.Settings{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var built struct {
+				Apps struct {
+					TLS struct {
+						Automation struct {
+							Policies []struct{ Subjects []string }
+						}
+					}
+				}
+			}
+			if err := json.Unmarshal(text, &built); err != nil {
+				t.Fatal(err)
+			}
+			var got []int
+			for _, p := range built.Apps.TLS.Automation.Policies {
+				got = append(got, len(p.Subjects))
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
 	}
 }

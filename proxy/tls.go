@@ -16,16 +16,23 @@ import (
 func (b *builder) tls() *caddytls.TLS {
 	var automate []string
 	automation := &caddytls.AutomationConfig{}
+	nameless := b.nameless()
 	for _, c := range b.blocks {
+		if c == nameless {
+			continue
+		}
 		policies, names := b.policies(c)
 		automation.Policies = append(automation.Policies, policies...)
 		automate = append(automate, names...)
+	}
+	if nameless != nil { // the last, since one without subjects is for all that the others are not for
+		automation.Policies = append(automation.Policies, certs.Files(nil, nameless.TLS.CertFile, nameless.TLS.KeyFile))
 	}
 	if len(automation.Policies) == 0 {
 		return nil
 	}
 	for _, p := range automation.Policies {
-		if p.OnDemand {
+		if p.OnDemand || len(p.ManagersRaw) > 0 { // else Caddy warns that files alone say who is served
 			automation.OnDemand = &caddytls.OnDemandConfig{
 				PermissionRaw: caddyconfig.JSONModuleObject(Permission{}, "module", "plexha", nil),
 			}
@@ -36,6 +43,31 @@ func (b *builder) tls() *caddytls.TLS {
 		app.CertificatesRaw = caddy.ModuleMap{"automate": caddyconfig.JSON(automate, nil)}
 	}
 	return app
+}
+
+// nameless returns the block whose certificate a client gets that names no host: the first at every listener with
+// TLS. It is nil if that is not one block, or one without files: others' certificates Caddy finds by the listener's
+// default name, but those of files it asks for by the name that the client has given.
+func (b *builder) nameless() *corefile.Config {
+	var first *corefile.Config
+	seen := map[string]bool{}
+	for _, c := range b.blocks {
+		for _, l := range c.Listen {
+			if l.Plain || seen[l.Addr] {
+				continue
+			}
+			seen[l.Addr] = true
+			if first == nil {
+				first = c
+			} else if first != c {
+				return nil
+			}
+		}
+	}
+	if first == nil || first.TLS.Kind != corefile.TLSFiles {
+		return nil
+	}
+	return first
 }
 
 // policies returns how one block gets its certificates, and for which names that is to be seen to from the start.
