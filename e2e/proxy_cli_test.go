@@ -363,7 +363,8 @@ func TestProxyEndsGracefully(t *testing.T) {
 		c.write(c.plainBlock(h))
 		c.start(args...)
 		c.ended = true
-		return c, c.watch()
+		film := c.watch()
+		return c, film
 	}
 	t.Run("it waits for a film", func(t *testing.T) {
 		t.Parallel()
@@ -376,11 +377,11 @@ func TestProxyEndsGracefully(t *testing.T) {
 		c.proc.signal(t, syscall.SIGTERM)
 		eventually(t, time.Second, func() error {
 			conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", c.plain.String())
-			if err != nil {
-				return nil
+			if err == nil {
+				conn.Close()
+				return errors.New("it takes new connections")
 			}
-			conn.Close()
-			return errors.New("it takes new connections")
+			return nil //nolint:nilerr // as it must be
 		})
 		if a := <-film.answer; a.status != http.StatusOK || !a.whole || len(a.body) != size {
 			t.Errorf("%s with %d bytes, %v, want all %d", a, len(a.body), a.err, size)
@@ -426,7 +427,7 @@ func TestProxyEndsGracefully(t *testing.T) {
 		f.client = &http.Client{Transport: f.transport()}
 		for _, kind := range []standin.Kind{standin.PlexWeb, standin.TVApp} { // by a websocket, by an event stream
 			b := h.viewer(kind, 0).Begin(f.client, f.url())
-			defer b.Close()
+			t.Cleanup(b.Close)
 			if err := b.Until(patient(t), "decision"); err != nil || len(b.Report().Failures()) > 0 {
 				t.Fatal(err, b.Report().Failures())
 			}
