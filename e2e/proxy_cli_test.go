@@ -381,7 +381,7 @@ func TestProxyEndsGracefully(t *testing.T) {
 				conn.Close()
 				return errors.New("it takes new connections")
 			}
-			return nil //nolint:nilerr // as it must be
+			return nil
 		})
 		if a := <-film.answer; a.status != http.StatusOK || !a.whole || len(a.body) != size {
 			t.Errorf("%s with %d bytes, %v, want all %d", a, len(a.body), a.err, size)

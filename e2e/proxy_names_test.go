@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -18,7 +19,7 @@ func asking(host string) edit { return func(r *http.Request) { r.Host = host } }
 func TestNodesHaveNamesOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, 2)
-	f := h.startProxy(t).front
+	f := h.startProxy(t, "retry 500ms every 100ms").front
 	ask := func(host, path string, edits ...edit) answer { return f.get(path, append(edits, asking(host))...) }
 	const plex1, plex2 = "plex1.home.duckdns.org", "plex2.home.duckdns.org"
 
@@ -66,6 +67,36 @@ func TestNodesHaveNamesOfTheirOwn(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// TestFoundNodesHaveNames: nodes that a name leads to, in place of a line for each, are numbered, and have names and
+// clients as the others have.
+func TestFoundNodesHaveNames(t *testing.T) {
+	t.Parallel()
+	h, c := newHouse(t, 2), newCLI(t)
+	listed, found := &house{tb: t, nodes: h.nodes[:1]}, h.nodes[1]
+	// It is in every hosts file, perhaps with an IPv6 address too, at which nobody listens.
+	c.write(c.plainBlock(listed, fmt.Sprintf("nodes found localhost %d", found.addr.Port())))
+	c.start()
+	f := &front{tb: t, addr: c.plain, scheme: "http"}
+	f.client = &http.Client{Transport: f.transport()}
+	t.Cleanup(f.client.CloseIdleConnections)
+	eventually(t, 10*time.Second, func() error {
+		for i := range 2 {
+			if a := f.get("/identity", asking(fmt.Sprintf("found%d.home.duckdns.org", 1+i))); a.header.Get("X-Backend") == "plex2" {
+				return nil
+			}
+		}
+		return errors.New("no found node has a name")
+	})
+	if a := f.get("/", asking("found9.home.duckdns.org")); a.status != http.StatusMisdirectedRequest {
+		t.Errorf("the name of a node that was not found: %s, want 421", a)
+	}
+	shares := share{}
+	for _, r := range f.play(patient(t), h.viewers(standin.TVApp, 30)) {
+		shares[h.whole(t, r)]++
+	}
+	shares.check(t, 2, 30)
 }
 
 // TestOtherNames: who asks for a name that nobody has is told so, and who asks for the domain is led to the main name.
