@@ -362,30 +362,20 @@ func (f frozen) String() string {
 	return fmt.Sprintf("unbound: %s | segment: %s | then GET /: %s | new playback: %s", f.reads, f.bound, f.root, f.again)
 }
 
-// TestFrozenNode stops a node in the way that shows least: its kernel goes on accepting connections.
+// TestFrozenNode stops a node in the way that shows least: its kernel goes on accepting connections. It runs
+// alone, since the time is bounded: a probe begins at worst 2 s after the freeze and is given up 1 s later, and
+// the one that confirms it began 250 ms after it.
 func TestFrozenNode(t *testing.T) {
-	t.Parallel()
-	got := compare(t, stageConfig{}, func(t *testing.T, s *stage) (f frozen) {
-		path, client := s.front.pathOn("plex1"), "any" // stock Caddy does not know its clients
-		if s.maker == ours {
-			client = s.front.clientOn("plex1")
-			if first := s.play(client, "session-1"); first.failed > 0 {
-				t.Fatalf("before the freeze: %s", first)
-			}
-		}
-		s.freeze(0)
-		patience := within(12 * time.Second) // stock Caddy's client would wait for ever
-		var wg sync.WaitGroup
-		wg.Go(func() { f.reads = each(9, func(int) answer { return s.front.get(path, patience) }) })
-		f.bound = s.front.get("/video/:/transcode/universal/session/session-1/0/9.m4s", patience)
-		f.root = s.front.get("/", by(client), patience)
-		f.again = s.play(client, "session-2")
-		wg.Wait()
-		return f
-	}, writeUp, tuned, ours)
+	const bound = 3500 * time.Millisecond
+	late := lateness(t)
+	got := compare(t, stageConfig{}, askFrozen, writeUp, tuned, ours)
 	f := got[ours]
-	if f.reads.failed > 0 || f.reads.slowest > 3500*time.Millisecond {
-		t.Errorf("plexproxy: unbound: %s, want all within 3.5s", f.reads)
+	if most := late(); f.reads.slowest > bound && most > 100*time.Millisecond {
+		t.Logf("the machine is overloaded (a timer was %s late): once more", most)
+		f = compare(t, stageConfig{}, askFrozen, ours)[ours]
+	}
+	if f.reads.failed > 0 || f.reads.slowest > bound {
+		t.Errorf("plexproxy: unbound: %s, want all within %s", f.reads, bound)
 	}
 	if f.bound.status != http.StatusServiceUnavailable || f.bound.header.Get("Retry-After") == "" {
 		t.Errorf("plexproxy: a segment: %s, want 503 with Retry-After", f.bound)
@@ -398,6 +388,45 @@ func TestFrozenNode(t *testing.T) {
 	}
 	if f := got[writeUp]; f.reads.failed == 0 && f.bound.status != 0 { // which of them hangs is chance
 		t.Errorf("the write-up's Caddy: %s: no longer the fault that it was", f)
+	}
+}
+
+func askFrozen(t *testing.T, s *stage) (f frozen) {
+	path, client, patience := s.front.pathOn("plex1"), "any", 6*time.Second // stock Caddy's client would wait for ever
+	if s.maker == ours {
+		client, patience = s.front.clientOn("plex1"), time.Minute
+		if first := s.play(client, "session-1"); first.failed > 0 {
+			t.Fatalf("before the freeze: %s", first)
+		}
+	}
+	s.freeze(0)
+	var wg sync.WaitGroup
+	wg.Go(func() { f.reads = each(9, func(int) answer { return s.front.get(path, within(patience)) }) })
+	f.bound = s.front.get("/video/:/transcode/universal/session/session-1/0/9.m4s", within(patience))
+	f.root = s.front.get("/", by(client), within(patience))
+	f.again = s.play(client, "session-2")
+	wg.Wait()
+	return f
+}
+
+// lateness watches how late the machine lets timers fire, and returns a function that ends it and tells the worst.
+func lateness(tb testing.TB) func() time.Duration {
+	tb.Helper()
+	ctx, cancel := context.WithCancel(tb.Context())
+	var worst time.Duration
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		const nap = 10 * time.Millisecond
+		for ctx.Err() == nil {
+			began := time.Now()
+			time.Sleep(nap)
+			worst = max(worst, time.Since(began)-nap)
+		}
+	})
+	return func() time.Duration {
+		cancel()
+		wg.Wait()
+		return worst
 	}
 }
 
