@@ -89,7 +89,8 @@ type change struct {
 }
 
 // Apply serves the blocks of a Corefile from now on, in the place of those before. After an error nothing has
-// changed. If all that changes is how nodes are asked and chosen, Caddy goes on as it is.
+// changed. If all that changes is how nodes are asked and chosen, Caddy goes on as it is; else Apply returns when
+// the configuration before has ended, a quarter of a second after the new one has begun.
 func (s *Server) Apply(blocks []*corefile.Config) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -288,8 +289,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.stopped = true
 	s.sockets.use(nil)
 	s.doors.shut()
+	s.flights.hangUp() // they need not wait for Caddy's delay
 	stopped := caddy.Stop()
-	s.flights.hangUp()
+	s.flights.hangUp() // what has begun meanwhile
 	err := s.flights.wait(ctx)
 	for _, at := range *s.running.Load() {
 		at.stop()

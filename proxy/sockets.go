@@ -13,8 +13,9 @@ import (
 	"syscall"
 )
 
-// Sockets are bound here and kept over Caddy's configurations. Caddy's own way opens a second one for each new
-// configuration and closes the first, and with it the connections that the kernel has queued there.
+// Sockets are bound here and kept over Caddy's configurations, whose listeners share them (see [doors]). Caddy's own
+// way opens a second one for each new configuration and closes the first, and with it the connections that the
+// kernel has queued there.
 
 // socketKey is a network and an address of the Corefile.
 type socketKey struct{ network, addr string }
