@@ -183,6 +183,7 @@ func (h hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, err
 	}
 	u := &upgraded{Conn: conn, flights: h.flights}
+	rw.Writer.Reset(u) // it is empty (http.Hijacker)
 	h.flights.mu.Lock()
 	h.flights.upgraded[u] = struct{}{}
 	h.flights.mu.Unlock()
@@ -194,6 +195,18 @@ type upgraded struct {
 	net.Conn
 
 	flights *flights
+	mu      sync.Mutex // held while it is written to: Caddy counts what is, for the access log
+	left    bool       // the last word has been said
+}
+
+// Write implements [net.Conn].
+func (u *upgraded) Write(p []byte) (int, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.left {
+		return 0, net.ErrClosed
+	}
+	return u.Conn.Write(p)
 }
 
 // Close implements [net.Conn].
@@ -217,7 +230,10 @@ var goAway = []byte{0x88, 2, 1001 >> 8, 1001 & 0xff}
 
 // goAway closes the websocket. A message that is on its way to a client that takes nothing is given up.
 func (u *upgraded) goAway() {
-	_ = u.Conn.SetWriteDeadline(time.Now().Add(reaction)) // without one it may take longer, no more
-	_, _ = u.Conn.Write(goAway)                           // the client may have gone
+	_ = u.SetWriteDeadline(time.Now().Add(reaction)) // without one it may take longer, no more
+	u.mu.Lock()
+	_, _ = u.Conn.Write(goAway) // the client may have gone
+	u.left = true
+	u.mu.Unlock()
 	_ = u.Close()
 }

@@ -31,6 +31,7 @@ type fakeNode struct {
 
 	name    string
 	release chan struct{} // closed: /stream ends
+	talks   bool          // websockets say hello for ever
 }
 
 func startNode(t *testing.T, name string) *fakeNode {
@@ -73,6 +74,9 @@ func (n *fakeNode) websocket(w http.ResponseWriter) {
 	defer func() { _ = conn.Close() }()
 	_, _ = rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n\x81\x05hello")
 	_ = rw.Flush()
+	for err == nil && n.talks {
+		_, err = conn.Write([]byte("\x81\x05hello"))
+	}
 	_, _ = io.Copy(io.Discard, rw)
 }
 

@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -308,6 +309,27 @@ func TestShutdownClosesWebsockets(t *testing.T) {
 		if diff := cmp.Diff([]byte{0x88, 2, 0x03, 0xe9}, rest); diff != "" || err != nil {
 			t.Errorf("the last words: %v, (-want +got):\n%s", err, diff)
 		}
+	}
+}
+
+// The goodbye is the last word, whatever the node goes on to say.
+func TestShutdownInterruptsWebsockets(t *testing.T) {
+	node := startNode(t, "plex1")
+	node.talks = true
+	h := newHouse(t)
+	h.apply(h.block(home, "tls off\naccess_log stdout", node)) // for which Caddy counts bytes
+	socket := h.websocket(plainAddr)
+	words := make(chan []byte)
+	go func() {
+		all, _ := io.ReadAll(socket) // the connection may be reset: the node has said more
+		words <- all
+	}()
+	if err := <-h.end(patience); err != nil {
+		t.Errorf("the end: %v", err)
+	}
+	all := <-words
+	if !bytes.HasSuffix(all, []byte{0x88, 2, 0x03, 0xe9}) {
+		t.Errorf("the last of %d bytes are %q", len(all), all[max(0, len(all)-20):])
 	}
 }
 
