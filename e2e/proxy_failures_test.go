@@ -399,13 +399,19 @@ func askFrozen(t *testing.T, s *stage) (f frozen) {
 			t.Fatalf("before the freeze: %s", first)
 		}
 	}
-	s.freeze(0)
 	var wg sync.WaitGroup
+	arrived := make(chan struct{})
+	waiting := fault{Only: "plex1", Before: time.Minute}.atMoment(t, atHeaders, func() { close(arrived) })
+	var early answer
+	wg.Go(func() { early = s.front.get(path, with(waiting), within(patience)) })
+	<-arrived
+	s.freeze(0)
 	wg.Go(func() { f.reads = each(9, func(int) answer { return s.front.get(path, within(patience)) }) })
 	f.bound = s.front.get("/video/:/transcode/universal/session/session-1/0/9.m4s", within(patience))
 	f.root = s.front.get("/", by(client), within(patience))
 	f.again = s.play(client, "session-2")
 	wg.Wait()
+	f.reads.add(early)
 	return f
 }
 
