@@ -251,6 +251,9 @@ func TestCookieTellsABrowserItsNode(t *testing.T) {
 		} else {
 			w.Header().Set("Content-Type", "text/xml")
 		}
+		if strings.HasPrefix(r.URL.Path, "/broken/") {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
 	}
 	s := newStage(t, nil, handlers{"plex1": page, "plex2": page})
 	for _, c := range []struct {
@@ -262,6 +265,7 @@ func TestCookieTellsABrowserItsNode(t *testing.T) {
 		{"an answer to a client that says who it is", "/hubs", []string{"X-Plex-Client-Identifier", "tv"}, true},
 		{"an answer to a token alone", "/photo/:/transcode?X-Plex-Token=t", nil, false},
 		{"anything else", "/web/chunk.js", nil, false},
+		{"a page that says that its node is broken", "/broken/index.html", nil, false},
 		{"a node's own name, which has one node", "//plex1.home.example/web/index.html", nil, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {

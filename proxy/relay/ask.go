@@ -1,7 +1,10 @@
 package relay
 
 import (
+	"context"
+	"errors"
 	"net/http"
+	"time"
 
 	"plexha/proxy/affinity"
 )
@@ -32,8 +35,7 @@ func (t *trip) askOthers(res *http.Response) *http.Response {
 			continue
 		}
 		first.stats.retries[askedKind(asked)].Add(1)
-		other := new(attempt)
-		better, err := t.attempt(other, n)
+		better, err := t.ask(n)
 		if err != nil {
 			continue
 		}
@@ -47,6 +49,28 @@ func (t *trip) askOthers(res *http.Response) *http.Response {
 		return better
 	}
 	return res
+}
+
+var errAskedTooLong = errors.New("the node that was asked as well took too long")
+
+// ask asks another node, which must answer while the request may still wait: there is an answer to give.
+func (t *trip) ask(n *node) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(t.req.Context()) // ends with the request: it is the answer's too
+	late := time.AfterFunc(t.patience(), func() { cancel(errAskedTooLong) })
+	res, err := t.attempt(ctx, new(attempt), n)
+	if !late.Stop() && err == nil {
+		_ = res.Body.Close() // it came at the very moment, and its connection is closed already
+		err = errAskedTooLong
+	}
+	return res, err
+}
+
+// patience is how long another node may take: what is left of `retry`, or, without one, a second, which is a guess.
+func (t *trip) patience() time.Duration {
+	if t.view.retryFor() <= 0 {
+		return time.Second
+	}
+	return t.retryLeft()
 }
 
 func askedKind(status int) kind {

@@ -1,9 +1,11 @@
 package relay_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -102,5 +104,44 @@ func TestNodeThatIsAskedAndFailsDoesNotHideTheFirstAnswer(t *testing.T) {
 				t.Errorf("got %v, want plex1's 404", got)
 			}
 		})
+	}
+}
+
+func TestAskedNodeThatSaysNothingHidesTheFirstAnswerNoLongerThanRetry(t *testing.T) {
+	s := newStage(t, func(h *house) { h.cfg.Balance, h.cfg.RetryFor = "first", 20*time.Millisecond },
+		handlers{"plex1": segmentOf("other"), "plex2": hangs})
+	if got := s.get(segment); got.Status != http.StatusNotFound || got.Node != "plex1" {
+		t.Errorf("got %v, want plex1's 404", got)
+	}
+}
+
+func TestNodesAreAskedWithoutASlot(t *testing.T) {
+	film := newTurnstile()
+	s := newStage(t, func(h *house) { h.cfg.Balance, h.cfg.MaxRequests, h.cfg.RetryFor = "first", 1, 5*time.Second },
+		handlers{"plex1": segmentOf("other"), "plex2": func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/film" {
+				film.serve(w, r)
+			}
+		}})
+	running := s.later(s.request(http.MethodGet, "//plex2.home.example/film", nil))
+	<-film.came // plex2's only slot is taken
+	if got := s.get(segment); got.Node != "plex2" {
+		t.Errorf("got %v, want plex2's answer", got)
+	}
+	film.end <- struct{}{}
+	<-running
+}
+
+func TestAskingLeavesNoAnswerOpen(t *testing.T) {
+	missing := func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = w.Write(make([]byte, 100))
+	}
+	s := newStage(t, nil, handlers{"plex1": missing, "plex2": missing})
+	for i := range 5 {
+		s.get(fmt.Sprintf("/video/:/transcode/universal/session/s%d/0/1.m4s", i))
+	}
+	for name, n := range s.names {
+		until(t, "no more than one connection to "+name+" is kept", func() bool { return n.open.Load() <= 1 })
 	}
 }

@@ -25,8 +25,8 @@ type attempt struct {
 }
 
 // attempt sends the request to a node and returns its answer, whose body must be closed.
-func (t *trip) attempt(a *attempt, n *node) (*http.Response, error) {
-	ctx, cancel := context.WithCancelCause(t.req.Context())
+func (t *trip) attempt(ctx context.Context, a *attempt, n *node) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
 	*a = attempt{node: n, cancel: cancel}
 	n.watch(a)
 	res, err := t.send(ctx, a)
@@ -61,9 +61,10 @@ func (t *trip) send(ctx context.Context, a *attempt) (*http.Response, error) {
 var errQueue = errors.New("all slots of the node are taken")
 
 // queue takes one of the node's slots, in turn. Websockets and event streams need none: they stay for hours
-// and cost the node next to nothing.
+// and cost the node next to nothing. Nor does who asks another node with an answer in his hands: he holds the slot
+// of that one, and might wait for somebody who waits for it.
 func (t *trip) queue(ctx context.Context, a *attempt) error {
-	if t.view.moment.Config.MaxRequests == 0 || isPush(t.keys.Class) {
+	if t.view.moment.Config.MaxRequests == 0 || isPush(t.keys.Class) || t.from != nil {
 		return nil
 	}
 	admitted := a.node.enter(a)
@@ -160,7 +161,7 @@ func (a *attempt) end() {
 	if a.node == nil {
 		return
 	}
-	if a.slot || a.admitted != nil {
+	if a.admitted != nil || a.slot { // who waits in line is given a slot by others, and so asks for it in leave
 		a.node.leave(a)
 	}
 	a.cancel(nil)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -105,10 +106,13 @@ func (n *node) scheme() string {
 	return "http"
 }
 
-// follow takes over where the node listens now.
+// follow takes over where the node listens now. After a change no connection waits for a request at an address that
+// the node has left: nothing would tell it, and the request would wait for an answer that never comes.
 func (n *node) follow(known *zones.NodeHealth) {
 	addrs := addresses(known)
-	n.addrs.Store(&addrs)
+	if before := n.addrs.Swap(&addrs); before != nil && !slices.Equal(*before, addrs) {
+		n.transport.CloseIdleConnections()
+	}
 }
 
 // dialError says that a node could not be connected to, so that nothing has reached it.

@@ -129,3 +129,56 @@ func TestRequestsAreCountedByNodeClassAndStatus(t *testing.T) {
 		until(t, name, func() bool { return metric(t, name) == want })
 	}
 }
+
+func TestIdleConnectionsEndWhenTheNodeHasAnotherAddress(t *testing.T) {
+	s := newStage(t, nil, handlers{"plex1": says("one")})
+	s.get("/")
+	s.change(func(h *house) {
+		h.nodes[0].Addrs = []zones.AddrHealth{{Addr: netip.MustParseAddr("127.1.2.3"), State: zones.Up}}
+	})
+	until(t, "the connection ends", func() bool { return s.names["plex1"].open.Load() == 0 })
+}
+
+func TestNodeThatIsAskedForElsewhere(t *testing.T) {
+	portOf := func(s *stage, name string) uint16 {
+		return netip.MustParseAddrPort(s.names[name].addr()).Port()
+	}
+	alone := func(h *house) { h.nodes = h.nodes[:1] }
+	t.Run("goes on with its counts", func(t *testing.T) {
+		s := newStage(t, alone, handlers{"plex1": says("one"), "plex2": says("two")})
+		const bytes = `plexha_proxy_bytes_total{direction="to_client",node="plex1",zone="home.example."}`
+		s.get("/")
+		s.change(func(h *house) { h.nodes[0].Port = portOf(s, "plex2") })
+		s.get("/")
+		if got := metric(t, bytes); got != 6 {
+			t.Errorf("%v bytes are counted, want those from both places, 6", got)
+		}
+	})
+	t.Run("is not waited for at the old place", func(t *testing.T) {
+		s := newStage(t, alone, handlers{"plex1": hangs, "plex2": says("two")})
+		waiting := s.later(s.request(http.MethodGet, "/web/1", nil))
+		until(t, "the node has the request", func() bool { return watched(s, "plex1") == 1 })
+		s.change(func(h *house) { h.nodes[0].Port = portOf(s, "plex2") })
+		if got := <-waiting; got.Node != "plex2" {
+			t.Errorf("got %v, want the answer from the new place", got)
+		}
+		until(t, "the old connection ends", func() bool { return s.names["plex1"].open.Load() == 0 })
+	})
+	t.Run("by TLS from now on", func(t *testing.T) {
+		s := newStage(t, func(h *house) { h.cfg.Balance = "first" }, handlers{"plex1": says("one"), "plex2": says("two")})
+		s.get("/somewhere")
+		s.change(func(h *house) { h.nodes[0].HTTPS = true }) // which plex1 does not speak
+		got := s.must(s.request(http.MethodPost, "/somewhere", strings.NewReader("x")))
+		if got.Node != "plex2" {
+			t.Errorf("got %v, want plex2's answer: a failed handshake has brought nothing to plex1", got)
+		}
+	})
+}
+
+func TestDrainedNodeGetsNothingThatAnotherCanTake(t *testing.T) {
+	s := newStage(t, func(h *house) { h.cfg.Balance = "first" }, handlers{"plex1": says("one"), "plex2": says("two")})
+	s.change(func(h *house) { h.nodes[0].Order = zones.OrderDrain })
+	if got := s.get("/web/1"); got.Node != "plex2" {
+		t.Errorf("got %v, want plex2's answer", got)
+	}
+}

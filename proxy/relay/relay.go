@@ -108,12 +108,8 @@ func (r *Relay) look() *view {
 	v := newView(m, old)
 	r.view.Store(v)
 	for _, n := range old.nodes {
-		switch {
-		case v.up(n):
-		case v.named(n.name) == nil || v.named(n.name) == n:
+		if !v.up(n) { // down, gone, or asked for elsewhere, so that nobody would ever tell that it is down
 			n.letGo()
-			n.transport.CloseIdleConnections()
-		default: // has another address now; who waits at the old one may have luck
 			n.transport.CloseIdleConnections()
 		}
 	}

@@ -134,9 +134,23 @@ func TestRequestToANodesOwnNameNeverGoesElsewhere(t *testing.T) {
 func TestWriteToANodeThatIsDownIsToldAtOnce(t *testing.T) {
 	s := newStage(t, nil, handlers{"plex1": says("one"), "plex2": says("two")})
 	s.set("plex1", zones.Down)
-	got := s.must(s.request(http.MethodPut, "//plex1.home.example/hubs", strings.NewReader("x")))
-	if got.Status != http.StatusServiceUnavailable || got.Header.Get("Retry-After") == "" {
-		t.Errorf("got %v, want 503 with Retry-After", got)
+	for name, req := range map[string]*http.Request{
+		"PUT":                        s.request(http.MethodPut, "//plex1.home.example/hubs", strings.NewReader("x")),
+		"GET that says what is seen": s.request(http.MethodGet, "//plex1.home.example/:/timeline?state=playing", nil),
+	} {
+		if got := s.must(req); got.Status != http.StatusServiceUnavailable || got.Header.Get("Retry-After") == "" {
+			t.Errorf("%s: got %v, want 503 with Retry-After", name, got)
+		}
+	}
+}
+
+func TestGetWithABodyIsNotRepeated(t *testing.T) {
+	s := newStage(t, nil, handlers{"plex1": breaks, "plex2": breaks})
+	if got := s.must(s.request(http.MethodGet, "/web/1", strings.NewReader("x"))); got.Status != http.StatusBadGateway {
+		t.Errorf("got %v, want 502", got)
+	}
+	if asked := len(s.names["plex1"].requests()) + len(s.names["plex2"].requests()); asked != 1 {
+		t.Errorf("the nodes were asked %d times, want once", asked)
 	}
 }
 

@@ -146,7 +146,7 @@ func (t *trip) carry(req *http.Request) (*http.Response, error) {
 		if err := t.next(); err != nil {
 			return nil, err
 		}
-		res, err := t.attempt(&t.first, t.node)
+		res, err := t.attempt(t.req.Context(), &t.first, t.node)
 		if err == nil {
 			return t.arrive(res), nil
 		}
