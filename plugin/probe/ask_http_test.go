@@ -557,8 +557,12 @@ func TestCertificateIsWarnedOfOnceAChange(t *testing.T) {
 
 func TestCertificateWords(t *testing.T) {
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-	cert := func(days int, names ...string) *x509.Certificate {
-		return &x509.Certificate{DNSNames: names, NotAfter: now.AddDate(0, 0, days)}
+	cert := func(days int, names ...string) *x509.Certificate { // of those that live for 90 days
+		return &x509.Certificate{DNSNames: names, NotBefore: now.AddDate(0, 0, days-90), NotAfter: now.AddDate(0, 0, days)}
+	}
+	hours := func(left int) *x509.Certificate { // of those that live for 12 hours
+		end := now.Add(time.Duration(left) * time.Hour)
+		return &x509.Certificate{DNSNames: []string{"plex.home.duckdns.org"}, NotBefore: end.Add(-12 * time.Hour), NotAfter: end}
 	}
 	for _, tc := range []struct {
 		name string
@@ -569,6 +573,8 @@ func TestCertificateWords(t *testing.T) {
 		{"a wildcard", cert(60, "*.home.duckdns.org"), ""},
 		{"another name", cert(60, "x"), `its certificate is for "x", not for "plex.home.duckdns.org"`},
 		{"ends soon", cert(13, "plex.home.duckdns.org"), "its certificate ends 2026-12-05"},
+		{"lives for hours", hours(4), ""},
+		{"lives for hours and was not renewed", hours(2), "its certificate ends 2026-11-22"},
 		{"has ended", cert(-1, "plex.home.duckdns.org"), "its certificate ended 2026-11-21"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

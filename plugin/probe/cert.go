@@ -13,6 +13,9 @@ const (
 	// certNear is how long before its end a certificate is worth a warning. Those of Let's Encrypt are renewed
 	// 30 days before it: with 14 left something is wrong, and there is time to set it right.
 	certNear = 14 * 24 * time.Hour
+	// certLast is the part of a certificate's life before its end that is worth a warning, where that is less:
+	// CertMagic renews with a third left, and the certificates of an authority of one's own live for 12 hours.
+	certLast = 5
 	// certEvery is how often a kept connection is given up, so that a renewed certificate is seen.
 	certEvery = time.Hour
 )
@@ -69,7 +72,7 @@ func certWords(cert *x509.Certificate, name string, now time.Time) string {
 		return fmt.Sprintf("its certificate is for %q, not for %q", certNames(cert), name)
 	case now.After(cert.NotAfter):
 		return "its certificate ended " + end
-	case cert.NotAfter.Sub(now) < certNear:
+	case cert.NotAfter.Sub(now) < min(certNear, cert.NotAfter.Sub(cert.NotBefore)/certLast):
 		return "its certificate ends " + end
 	default:
 		return ""
