@@ -3,15 +3,20 @@ package relay_test
 import (
 	"testing"
 
+	"github.com/caddyserver/caddy/v2"
+
 	"plexha/proxy/relay"
 )
 
 func TestRelayThatIsClosedLeavesItsSuccessorInPlace(t *testing.T) {
-	s := newStage(t, nil, handlers{"plex1": says("one")})
-	successor := relay.New(s.cluster)
+	c := newFakeCluster()
+	first := relay.New(c)
+	successor := relay.New(c)
 	t.Cleanup(successor.Close)
-	s.relay.Close()
-	s.load() // fails for a zone whose relay is not found
+	first.Close()
+	if err := (&relay.Transport{Zone: zone}).Provision(caddy.Context{}); err != nil {
+		t.Errorf("nobody has the zone: %v", err)
+	}
 }
 
 func TestTripKeepsNothingOfTheRequestBefore(t *testing.T) {
