@@ -23,6 +23,9 @@ func (t *Table) Answered(k Keys, p Placement, from zones.NodeName, status int, n
 	if q.Class == Root && status == http.StatusOK {
 		t.confirm(&q, &p, number)
 	}
+	if p.By == ByServer && status < http.StatusBadRequest && !q.open {
+		t.settleAtServer(&q, number)
+	}
 	t.learnToken(&q, &p, number, status)
 	if status < http.StatusBadRequest && q.play != playNothing {
 		t.notePlay(&q, number)
@@ -53,6 +56,27 @@ func (t *Table) learnSessions(q *request, from uint16, status int) {
 
 func (t *Table) learnSession(q *request, id string, from uint16) {
 	*t.sessions.put(secretHash(t.seed, ofSession, id)) = session{node: from, owner: q.identity(), used: q.now}
+}
+
+// settleAtServer pins a client to the server that it has named. One that plays elsewhere stays pinned where it plays.
+func (t *Table) settleAtServer(q *request, from uint16) {
+	if q.clientKey == 0 {
+		return
+	}
+	at := spot{node: from, home: from}
+	moved := false
+	switch pin := t.pin(q, q.clientKey); {
+	case pin == nil:
+		t.newPin(q, q.clientKey, at)
+	case pin.node == from:
+		pin.confirm()
+		return
+	case pin.plays(q.now):
+		return
+	default:
+		pin.spot, moved = at, true
+	}
+	t.takeTokenAlong(q, moved)
 }
 
 // learnToken takes down that a node knows a token. If it was found by asking all, its client goes there too,

@@ -28,28 +28,17 @@ func (t *Table) Place(k Keys, n *Nodes, byClient bool, now time.Time) Placement 
 	return p
 }
 
-// placeAtServer follows a request that names its server, and pins its client there: it knows that one. A
-// client that plays elsewhere stays pinned where it plays.
+// placeAtServer follows a request that names its server: its client knows that one, and is pinned there once the
+// node has accepted the request. Anybody can name a server and another's client id.
 func (t *Table) placeAtServer(q *request, node *Node) Placement {
-	p := Placement{Node: node.Name, By: ByServer, Stay: true}
-	if q.clientKey == 0 || !node.Up {
-		return p
+	pin := t.pin(q, q.clientKey)
+	if pin != nil {
+		t.uses++
 	}
-	t.uses++
-	number := t.number(node.Name)
-	switch pin := t.pin(q, q.clientKey); {
-	case pin == nil:
-		t.newPin(q, q.clientKey, spot{node: number, home: number})
-	case pin.node == number:
-		pin.confirm()
-		return p
-	case pin.plays(q.now):
-		return p
-	default:
-		pin.spot, p.Moved = spot{node: number, home: number}, true
+	return Placement{
+		Node: node.Name, By: ByServer, Stay: true,
+		Moved: node.Up && pin != nil && t.names[pin.node] != node.Name && !pin.plays(q.now),
 	}
-	t.takeTokenAlong(q, p.Moved)
-	return p
 }
 
 // sessionsNode returns the node of the first session that the request names and the table knows. An app that

@@ -482,6 +482,23 @@ func TestExplicitServer(t *testing.T) {
 		s.goes("plex2", play("plex2", c))
 		s.goes("plex1", timeline+c)
 	})
+	t.Run("not before the node has accepted who asks", func(t *testing.T) {
+		s, c := begin(t) // a stranger can say that he is c
+		s.answered("plex2", http.StatusUnauthorized, play("plex2", c))
+		s.answered("plex2", http.StatusOK, "GET /identity?machineIdentifier=id-plex2&"+c)
+		s.goes("plex1", library+c)
+		s.answered("plex2", http.StatusUnauthorized, play("plex2", as("nobody", "")))
+		if got := s.table.Sizes().Pins; got != 1 {
+			t.Errorf("%d pins, want that of c alone", got)
+		}
+	})
+	t.Run("a stranger confirms nobody", func(t *testing.T) {
+		s, c := begin(t)
+		s.down("plex1")
+		s.goes("plex2", library+c)
+		s.answered("plex2", http.StatusUnauthorized, play("plex2", c))
+		s.refused(timeline + c)
+	})
 	t.Run("machineIdentifier says it as well", func(t *testing.T) {
 		s, c := begin(t)
 		s.goes("plex2", "GET /player/playback/playMedia?machineIdentifier=id-plex2&"+c)

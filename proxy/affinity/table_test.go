@@ -241,7 +241,7 @@ func TestUsesGrowWithWhatIsLearned(t *testing.T) {
 	if got := s.table.Uses(); got != before {
 		t.Errorf("%d uses by requests that are bound to nothing, want %d", got, before)
 	}
-	for _, line := range []string{root + as("c1", ""), root + as("c1", ""), "GET /library?uri=server://id-plex1/x&" + as("c2", "")} {
+	for _, line := range []string{root + as("c1", ""), root + as("c1", ""), "GET /library?uri=server://id-plex1/x&" + as("c1", "")} {
 		before = s.table.Uses()
 		s.place(line)
 		if got := s.table.Uses(); got == before {
