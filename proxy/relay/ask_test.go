@@ -1,8 +1,8 @@
 package relay_test
 
 import (
-	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -132,16 +132,24 @@ func TestNodesAreAskedWithoutASlot(t *testing.T) {
 	<-running
 }
 
-func TestAskingLeavesNoAnswerOpen(t *testing.T) {
-	missing := func(w http.ResponseWriter, _ *http.Request) {
+func TestAnswersThatAreNotPassedOnEndAtOnce(t *testing.T) {
+	ended := make(chan string, 2)
+	endless := func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNotFound)
-		_, _ = w.Write(make([]byte, 100))
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+		ended <- w.Header().Get("X-Node")
 	}
-	s := newStage(t, nil, handlers{"plex1": missing, "plex2": missing})
-	for i := range 5 {
-		s.get(fmt.Sprintf("/video/:/transcode/universal/session/s%d/0/1.m4s", i))
+	film := newTurnstile()
+	s := newStage(t, func(h *house) { h.cfg.Balance = "first" },
+		handlers{"plex1": endless, "plex2": endless, "plex3": film.serve})
+	running := s.later(s.request(http.MethodGet, segment, nil))
+	<-film.came // and stays
+	got := []string{<-ended, <-ended}
+	slices.Sort(got)
+	if diff := cmp.Diff(got, []string{"plex1", "plex2"}); diff != "" {
+		t.Errorf("ended (-got +want):\n%s", diff)
 	}
-	for name, n := range s.names {
-		until(t, "no more than one connection to "+name+" is kept", func() bool { return n.open.Load() <= 1 })
-	}
+	film.end <- struct{}{}
+	<-running
 }
