@@ -48,7 +48,7 @@ func TestWhatANodeIsToldOfTheClient(t *testing.T) {
 	var host string
 	s := newStage(t, nil, handlers{"plex1": func(_ http.ResponseWriter, r *http.Request) { got, host = r.Header.Clone(), r.Host }})
 	s.get("/", "X-Real-IP", "203.0.113.9", "X-Forwarded-For", "203.0.113.9", "Forwarded", "for=203.0.113.9", "X-Forwarded-Port", "1",
-		"Accept-Encoding", "identity")
+		"Accept-Encoding", "identity", "Connection", "X-Real-IP, X-Forwarded-For")
 	want := map[string]string{
 		"X-Real-Ip": "127.0.0.1", "X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "http",
 		"X-Forwarded-Host": "plex.home.example", "Forwarded": "", "X-Forwarded-Port": "", "Accept-Encoding": "identity",

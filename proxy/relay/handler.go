@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -59,7 +58,7 @@ func (h *Handler) Provision(ctx caddy.Context) (err error) {
 // ServeHTTP implements [caddyhttp.MiddlewareHandler].
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	client, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
-	vouch(r, client)
+	disown(r)
 	if !h.relay.now().ready {
 		h.relay.awaitFirstRound(r.Context())
 	}
@@ -87,14 +86,12 @@ func (h *Handler) site(r *http.Request) site {
 	return h.Node
 }
 
-// vouch replaces what a client says of its own address by what we know. X-Forwarded-For, -Proto and -Host are
-// reverse_proxy's to set, which knows whom to trust.
-func vouch(r *http.Request, client string) {
+// disown takes away what clients say of their own address. X-Forwarded-For, -Proto and -Host are reverse_proxy's to
+// set, which knows whom to trust.
+func disown(r *http.Request) {
 	for _, name := range [...]string{"Forwarded", "X-Forwarded-Port", "X-Forwarded-Server", "X-Forwarded-Ssl"} {
 		delete(r.Header, name)
 	}
-	client, _, _ = strings.Cut(client, "%") // the zone of a link-local address means nothing elsewhere
-	r.Header["X-Real-Ip"] = []string{client}
 }
 
 // Interface guards

@@ -3,6 +3,7 @@ package relay
 import (
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 )
@@ -37,7 +38,15 @@ func (*Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !ok || t.policy == nil {
 		return nil, errNoTrip
 	}
+	vouch(req, t.client)
 	return t.carry(req)
+}
+
+// vouch tells the node the client's address. It comes after reverse_proxy has taken out what is for one connection,
+// since a client could name this header among that.
+func vouch(req *http.Request, client string) {
+	client, _, _ = strings.Cut(client, "%") // the zone of a link-local address means nothing elsewhere
+	req.Header["X-Real-Ip"] = []string{client}
 }
 
 // Interface guards
