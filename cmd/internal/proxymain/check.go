@@ -17,7 +17,10 @@ func check(stdout io.Writer, blocks []*corefile.Config) error {
 		return err
 	}
 	var out strings.Builder
-	for _, c := range blocks {
+	for i, c := range blocks {
+		if i > 0 {
+			out.WriteByte('\n')
+		}
 		describe(&out, c)
 	}
 	_, err := io.WriteString(stdout, out.String())
@@ -33,7 +36,11 @@ func describe(out *strings.Builder, c *corefile.Config) {
 	for _, origin := range c.Cluster.Origins {
 		origin = strings.TrimSuffix(origin, ".")
 		main := fmt.Sprintf("%s://%s.%s", scheme, c.Cluster.Main, origin)
-		fmt.Fprintf(out, "%s: to the node of each client, else by %s\n", main, c.Balance)
+		who := "to the node of each client, else by"
+		if c.Affinity.Off {
+			who = "by"
+		}
+		fmt.Fprintf(out, "%s: %s %s\n", main, who, c.Balance)
 		for _, n := range c.Cluster.Nodes {
 			fmt.Fprintf(out, "%s://%s.%s: to %s\n", scheme, n.Name, origin, net.JoinHostPort(n.Host, strconv.Itoa(int(n.Port))))
 		}
@@ -46,7 +53,7 @@ func describe(out *strings.Builder, c *corefile.Config) {
 	for _, l := range c.Listen {
 		fmt.Fprintf(out, "listens at %s%s\n", l.Addr, kind(l, c.TLS.Kind))
 	}
-	fmt.Fprintf(out, "state and metrics at %s\n\n", c.ProxyStatus.Addr)
+	fmt.Fprintf(out, "state and metrics at %s\n", c.ProxyStatus.Addr)
 }
 
 func certificates(t corefile.TLS) string {

@@ -44,6 +44,7 @@ lan.test {
     plex {
         node         plex1 192.168.1.4
         tls          off
+        affinity     off
         listen       :8080
         proxy_status 127.0.0.1:8055
     }
@@ -72,13 +73,12 @@ listens at :443 (HTTPS, HTTP/3 too)
 listens at :80 (HTTP, leads to HTTPS)
 state and metrics at 127.0.0.1:8054
 
-http://plex.lan.test: to the node of each client, else by uri_hash
+http://plex.lan.test: by uri_hash
 http://plex1.lan.test: to 192.168.1.4:32400
 http://lan.test: leads to http://plex.lan.test
 certificates: none
 listens at :8080 (HTTP)
 state and metrics at 127.0.0.1:8055
-
 `
 	if diff := cmp.Diff(want, out); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
