@@ -311,3 +311,18 @@ func (s *scene) begin(c string) {
 	s.Helper()
 	s.goes("plex1", "GET /video/:/transcode/universal/decision?session=s1&"+c)
 }
+
+// Who is moved twice before it has asked still believes that it talks to the first node.
+func TestMovedTwiceGoesBackToWhereItWas(t *testing.T) {
+	s := house(t, "plex1", "plex2", "plex3")
+	c := as(s.key("plex1"), "")
+	s.goes("plex1", root+c)
+	s.down("plex1")
+	second := s.place(library + c).Node
+	s.down(second)
+	if third := s.place(library + c).Node; third == second || third == "plex1" {
+		t.Fatalf("it goes to %s, which is down", third)
+	}
+	s.up("plex1")
+	s.goes("plex1", timeline+c)
+}
