@@ -1,8 +1,12 @@
 package relay
 
 import (
+	"errors"
+	"maps"
 	"net/http"
+	"net/textproto"
 	"strings"
+	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -13,9 +17,9 @@ import (
 
 func init() { caddy.RegisterModule(new(Answer)) }
 
-// Answer writes the answer of a node to the client. It stands in reverse_proxy's handle_response, for all
-// answers but 101.
-type Answer struct{ logger *zap.Logger }
+// Answer tells reverse_proxy, in whose handle_response it stands, that the answer is seen to: the handler
+// "plexha" writes it. It stands there for all answers but 101.
+type Answer struct{}
 
 // CaddyModule returns the Caddy module information.
 func (*Answer) CaddyModule() caddy.ModuleInfo {
@@ -25,17 +29,24 @@ func (*Answer) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision implements [caddy.Provisioner].
-func (a *Answer) Provision(ctx caddy.Context) error {
-	a.logger = ctx.Logger()
+// ServeHTTP implements [caddyhttp.MiddlewareHandler].
+func (*Answer) ServeHTTP(_ http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	if t, ok := tripOf(r.Context()); !ok || !t.parted {
+		return caddyhttp.Error(http.StatusInternalServerError, errNoTrip)
+	}
 	return nil
 }
 
-// ServeHTTP implements [caddyhttp.MiddlewareHandler].
-func (a *Answer) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
-	t, ok := tripOf(r.Context())
-	if !ok || t.res == nil {
-		return caddyhttp.Error(http.StatusInternalServerError, errNoTrip)
+// finish does what is left when reverse_proxy has returned: it has the request carried, if that has not been
+// done, and writes the answer.
+func (h *Handler) finish(t *trip, w http.ResponseWriter, r *http.Request) error {
+	if !t.parted {
+		return nil
+	}
+	if t.res == nil {
+		if err := t.carryOn(w, r); err != nil {
+			return err
+		}
 	}
 	announced := t.writeHeader(w, r)
 	kind := streamBody
@@ -48,7 +59,7 @@ func (a *Answer) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.H
 	_ = t.res.Body.Close()
 	if err != nil {
 		if r.Context().Err() == nil {
-			a.logger.Warn("an answer broke off", zap.String("node", string(t.from.name)), zap.Error(err))
+			h.logger.Warn("an answer broke off", zap.String("node", string(t.from.name)), zap.Error(err))
 		}
 		_ = http.NewResponseController(w).Flush()
 		// Ends the client's connection, or stream, so that nobody takes the part for the whole.
@@ -56,6 +67,49 @@ func (a *Answer) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.H
 	}
 	t.writeTrailer(w, announced)
 	return nil
+}
+
+// carryOn carries a request that reverse_proxy has prepared. Its context is the handler's, without what
+// reverse_proxy has added for its own use.
+func (t *trip) carryOn(w http.ResponseWriter, r *http.Request) error {
+	t.req, t.hints = t.req.WithContext(r.Context()), &hints{w: w}
+	res, err := t.carry()
+	t.hints.end()
+	if err == nil && res.StatusCode == http.StatusSwitchingProtocols {
+		_ = res.Body.Close()
+		return t.fail(&failure{why: whyBroken, node: t.from.name, cause: errSwitched})
+	}
+	return err
+}
+
+var errSwitched = errors.New("the node switched to a protocol that nobody had asked for")
+
+// hints passes on what a node says before its answer: its statuses of class 1xx.
+type hints struct {
+	mu sync.Mutex
+	w  http.ResponseWriter // nil: the answer has come
+}
+
+func (h *hints) forward(status int, header textproto.MIMEHeader) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.w == nil {
+		return nil
+	}
+	all, theirs := h.w.Header(), http.Header(header).Clone()
+	ours := all.Clone()
+	stripHopByHop(theirs)
+	maps.Copy(all, theirs)
+	h.w.WriteHeader(status)
+	clear(all)
+	maps.Copy(all, ours)
+	return nil
+}
+
+func (h *hints) end() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.w = nil
 }
 
 // writeHeader writes status and headers, and returns how many trailers they announce. It adds no Via: a
@@ -156,6 +210,6 @@ func hasType(h http.Header, want string) bool {
 
 // Interface guards
 var (
-	_ caddy.Provisioner           = (*Answer)(nil)
+	_ caddy.Module                = (*Answer)(nil)
 	_ caddyhttp.MiddlewareHandler = (*Answer)(nil)
 )

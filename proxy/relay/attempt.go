@@ -86,12 +86,8 @@ func (t *trip) queue(ctx context.Context, a *attempt) error {
 // requestFor returns the request as it goes to the node. A failed attempt's request may still be read by
 // net/http, so that each has its own.
 func (t *trip) requestFor(ctx context.Context, a *attempt) *http.Request {
-	if !t.reads {
-		// Costs more than all the rest of this function, and only of writes does it matter whether they can
-		// have reached the node.
-		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-			GotConn: func(httptrace.GotConnInfo) { a.connected = true },
-		})
+	if trace := t.trace(a); trace != nil {
+		ctx = httptrace.WithClientTrace(ctx, trace)
 	}
 	req := t.req.WithContext(ctx)
 	u := *t.req.URL
@@ -102,6 +98,22 @@ func (t *trip) requestFor(ctx context.Context, a *attempt) *http.Request {
 		req.GetBody = readOnce
 	}
 	return req
+}
+
+// trace returns what net/http is to tell of the attempt, or nil. Only of writes does it matter whether they can
+// have reached the node.
+func (t *trip) trace(a *attempt) *httptrace.ClientTrace {
+	if t.reads && t.hints == nil {
+		return nil
+	}
+	trace := new(httptrace.ClientTrace)
+	if t.hints != nil {
+		trace.Got1xxResponse = t.hints.forward
+	}
+	if !t.reads {
+		trace.GotConn = func(httptrace.GotConnInfo) { a.connected = true }
+	}
+	return trace
 }
 
 var errReadOnce = errors.New("the request's body has been read")

@@ -10,11 +10,15 @@ import (
 // balancer is the `balance` policy: it chooses among the nodes that a request may go to which is bound to none.
 type balancer interface {
 	pick(p pool, r *http.Request, w http.ResponseWriter) *node
+	// carefree reports whether it makes no difference to the policy how many requests are under way.
+	carefree() bool
 }
 
 // uriHash is Caddy's own uri_hash: the node with the highest xxhash64 of HOST:PORT and the request's target,
 // without its allocations. With weights it is a weighted rendezvous hash over the same numbers.
 type uriHash struct{}
+
+func (uriHash) carefree() bool { return true }
 
 func (uriHash) pick(p pool, r *http.Request, _ http.ResponseWriter) *node {
 	if p.weights != nil {
@@ -53,6 +57,8 @@ func weightedHash(p pool, uri string) *node {
 
 // caddyPolicy is any other of Caddy's policies. It sees the nodes' counts of requests, which Caddy keeps.
 type caddyPolicy struct{ reverseproxy.Selector }
+
+func (caddyPolicy) carefree() bool { return false }
 
 func (c caddyPolicy) pick(p pool, r *http.Request, w http.ResponseWriter) *node {
 	chosen := c.Select(p.upstreams, r, w)

@@ -17,14 +17,14 @@ const (
 	// largeSize is the buffer of a stream that flows: fewer, larger system calls for the same bytes. More
 	// gains nothing, since the kernel's buffers hold no more.
 	largeSize = 128 << 10
-	// largeMost bounds the large buffers of the process, 4 MB, since one may be stuck with a client that does
-	// not read.
-	largeMost = 32
+	// largeMost bounds the large buffers of the process, 8 MB, since one may be stuck with a client that does
+	// not read, or a node that does not write.
+	largeMost = 64
 	// A stream flows when window bytes, or one large buffer, took no longer than at 50 Mbit/s: a film of the
-	// highest rate, or anything that is fetched rather than played. Two small reads make a window: the first
-	// one of an answer ends with net/http's own buffer.
-	window     = 6 << 10
-	windowTime = time.Millisecond
+	// highest rate, or anything that is fetched rather than played. The window is more than what an event or a
+	// page brings at once.
+	window     = 8 << 10
+	windowTime = 1300 * time.Microsecond
 )
 
 var (

@@ -56,6 +56,7 @@ func LeftByReset() (names []string) {
 	t.view, t.side, t.place.Node, t.node = &view{}, &side{}, "plex1", &node{}
 	t.req, t.reads, t.tried, t.until = &http.Request{}, true, append(t.tried, t.node), time.Now()
 	t.missed.node, t.first.node, t.failed = t.node, t.node, &failure{}
+	t.parted, t.hints = true, &hints{}
 	t.res, t.from, t.status = &http.Response{}, t.node, http.StatusOK
 	untried := func() (zero []string) {
 		for field, value := range reflect.ValueOf(t).Elem().Fields() {
@@ -69,7 +70,7 @@ func LeftByReset() (names []string) {
 	t.reset()
 	after := untried()
 	for field := range reflect.TypeFor[trip]().Fields() {
-		if !slices.Contains(after, field.Name) && field.Name != "relay" && field.Name != "late" {
+		if !slices.Contains(after, field.Name) && field.Name != "relay" && field.Name != "late" && field.Name != "stub" {
 			names = append(names, field.Name)
 		}
 	}

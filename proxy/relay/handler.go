@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -30,6 +31,9 @@ type Handler struct {
 	relay  *Relay
 	logger *zap.Logger
 }
+
+// statusClientGone is what Caddy's log says of a client that has left before its answer.
+const statusClientGone = 499
 
 // nodeVar names the request variable with the node of a site that is for several.
 const nodeVar = "plexha_node"
@@ -65,6 +69,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	t := h.relay.begin(r, h.site(r), client)
 	defer t.end(r)
 	err := next.ServeHTTP(w, r)
+	if err == nil {
+		err = h.finish(t, w, r)
+	}
+	if errors.Is(err, context.Canceled) {
+		w.WriteHeader(statusClientGone)
+		return nil
+	}
 	f, ok := errors.AsType[*failure](err)
 	if !ok {
 		return err

@@ -27,8 +27,9 @@ const (
 	// dialTimeout bounds the attempt at one address. It is a guess: above the second SYN (1 s, RFC 6298), and
 	// below the time that `retry` leaves by default.
 	dialTimeout = 2 * time.Second
-	// writeBuffer holds the headers of most requests. It stays as long as the connection, and so the stream.
-	writeBuffer = 2 << 10
+	// connBuffer is the buffer of each direction of a connection: it holds the headers of most requests and answers,
+	// and stays as long as the connection, and so the stream.
+	connBuffer = 2 << 10
 	// continueTimeout is how long an upload waits for the node's 100, as in net/http's DefaultTransport.
 	continueTimeout = time.Second
 )
@@ -94,7 +95,8 @@ func (n *node) newTransport() *http.Transport {
 		MaxIdleConnsPerHost:   idlePerNode,
 		IdleConnTimeout:       idleTimeout,
 		ExpectContinueTimeout: continueTimeout,
-		WriteBufferSize:       writeBuffer,
+		ReadBufferSize:        connBuffer,
+		WriteBufferSize:       connBuffer,
 		Protocols:             protocols,
 	}
 }

@@ -5,7 +5,8 @@
 // policy "plexha" for a node, by what the request names (package affinity) or, where it is bound to no node,
 // by the `balance` policy. The transport "plexha" brings it there: all retries, the other nodes that are
 // asked, and the queue of `max_requests` live in it, since Caddy's own loop can neither leave out the node that
-// has just failed nor know which requests may go to another one. The handler "plexha_answer" writes the answer.
+// has just failed nor know which requests may go to another one. The handler "plexha_answer" tells
+// reverse_proxy that the answer is seen to; "plexha" writes it when reverse_proxy has returned.
 //
 // What the operator can change without touching a name or a certificate is read from the newest moment of the
 // cluster, per request: nodes, their health, orders, `retry`, `affinity`, `max_requests`, `open_ok`.

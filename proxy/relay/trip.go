@@ -38,7 +38,10 @@ type trip struct {
 	until  time.Time // when `retry` ends; zero: it has not begun
 	missed miss      // the last attempt that failed
 	first  attempt
-	failed *failure // why there is no answer
+	failed *failure       // why there is no answer
+	stub   *http.Response // what reverse_proxy gets for an answer
+	parted bool           // reverse_proxy has its part done: the rest is the handler "plexha"'s
+	hints  *hints         // nil: reverse_proxy passes them on
 	res    *http.Response
 	from   *node // who gave it
 	status int   // what the client was told; 0: it has left
@@ -58,6 +61,7 @@ const usualNodes = 8
 
 func newTrip(r *Relay) *trip {
 	t := &trip{relay: r, tried: make([]*node, 0, usualNodes)}
+	t.stub = &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: http.NoBody}
 	t.late.init()
 	return t
 }
@@ -93,7 +97,7 @@ func (t *trip) reset() {
 	t.view, t.side, t.place, t.node = nil, nil, affinity.Placement{}, nil
 	t.req, t.reads, t.tried, t.until = nil, false, t.tried[:0], time.Time{}
 	t.missed, t.first, t.failed = miss{}, attempt{}, nil
-	t.res, t.from, t.status = nil, nil, 0
+	t.parted, t.hints, t.res, t.from, t.status = false, nil, nil, nil, 0
 }
 
 // placeIn decides where the request goes as things are in v, and makes or moves its pin if it has to.
@@ -138,8 +142,8 @@ func (t *trip) choose() *node {
 func (t *trip) bound() bool { return t.place.Node != "" }
 
 // carry brings the request to a node and returns its answer.
-func (t *trip) carry(req *http.Request) (*http.Response, error) {
-	t.req = req
+func (t *trip) carry() (*http.Response, error) {
+	req := t.req
 	t.reads = (req.Method == http.MethodGet || req.Method == http.MethodHead || req.Method == http.MethodOptions) &&
 		(req.Body == nil || req.Body == http.NoBody)
 	for {
