@@ -15,14 +15,14 @@ func (t *trip) mayAsk(status int) bool {
 	if !t.reads || t.req.Method == http.MethodOptions {
 		return false
 	}
+	var ask affinity.Ask
 	switch status {
 	case http.StatusNotFound:
-		return t.place.Ask&affinity.AskOn404 != 0
+		ask = affinity.AskOn404
 	case http.StatusUnauthorized:
-		return t.place.Ask&affinity.AskOn401 != 0
-	default:
-		return false
+		ask = affinity.AskOn401
 	}
+	return t.place.Ask&ask != 0 && t.relay.asks.allow(t.client)
 }
 
 // askOthers asks each other node that is up once, and returns the first good answer, or, if there is none,

@@ -1,6 +1,7 @@
 package relay_test
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -152,4 +153,17 @@ func TestAnswersThatAreNotPassedOnEndAtOnce(t *testing.T) {
 	}
 	film.end <- struct{}{}
 	<-running
+}
+
+// Who makes sessions up must not make each of his requests cost as many as there are nodes.
+func TestAskingElsewhereIsBoundedForOneClient(t *testing.T) {
+	s := newStage(t, nil, handlers{"plex1": segmentOf("abc"), "plex2": segmentOf("abc")})
+	const made = 300
+	for i := range made {
+		s.get(fmt.Sprintf("/video/:/transcode/universal/session/made-up-%d/0/1.m4s", i))
+	}
+	got := len(s.names["plex1"].requests()) + len(s.names["plex2"].requests())
+	if got < made+50 || got > made+250 {
+		t.Errorf("the nodes got %d requests for %d with made-up sessions, want some asked twice, and most once", got, made)
+	}
 }

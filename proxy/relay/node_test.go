@@ -2,9 +2,11 @@ package relay_test
 
 import (
 	"crypto/tls"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -40,13 +42,20 @@ func TestNodeThatSpeaksTLS(t *testing.T) {
 }
 
 func TestAddressThatIsUpIsDialledFirst(t *testing.T) {
+	var down net.Listener // takes connections, and answers nothing
 	s := newStage(t, func(h *house) {
+		var err error
+		if down, err = net.Listen("tcp", net.JoinHostPort("127.1.2.3", strconv.Itoa(int(h.nodes[0].Port)))); err != nil {
+			t.Fatal(err)
+		}
 		h.nodes[0].Addrs = []zones.AddrHealth{
-			{Addr: netip.MustParseAddr("127.1.2.3"), State: zones.Down}, // nothing listens there
+			{Addr: netip.MustParseAddr("127.1.2.3"), State: zones.Down},
 			{Addr: netip.MustParseAddr("127.0.0.1"), State: zones.Up},
 		}
 		h.nodes[0].Host = "plex.example" // which nobody can look up
 	}, handlers{"plex1": says("one")})
+	t.Cleanup(func() { _ = down.Close() })
+	s.client.Timeout = 10 * time.Second
 	if got := s.get("/"); got.Node != "plex1" {
 		t.Errorf("got %v, want plex1's answer", got)
 	}

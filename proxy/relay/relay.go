@@ -50,6 +50,7 @@ type Relay struct {
 	mu    sync.Mutex           // one view is made at a time
 	news  bell                 // rung with each new view
 	trips sync.Pool            // of *trip
+	asks  *askers
 
 	streams [streamKinds]atomic.Int64 // that are open
 	waiting atomic.Int64              // requests that wait for a node
@@ -59,7 +60,7 @@ type Relay struct {
 // New returns the relay of a cluster and enters it into the registry, where the modules find it by the
 // cluster's zone. It works as it is; Run makes it quick to notice what happens to the nodes.
 func New(c Cluster) *Relay {
-	r := &Relay{cluster: c, zone: c.Zone(), pins: c.Pins()}
+	r := &Relay{cluster: c, zone: c.Zone(), pins: c.Pins(), asks: newAskers()}
 	r.trips.New = func() any { return newTrip(r) }
 	r.view.Store(&view{})
 	relays.enter(r)
