@@ -144,8 +144,8 @@ func (a *asker) checkOne(ctx context.Context, i int, length int64) error {
 	return nil
 }
 
-// hold opens many answers at once, prints a line when all have begun, reads them until ctx ends, and fails if one
-// has ended before.
+// hold opens many answers at once, prints a line when all have begun, reads them until ctx ends, and fails as soon
+// as one of them ends.
 func hold(ctx context.Context, args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("hold", flag.ContinueOnError)
 	streams := flags.Int("streams", 0, "answers that are held open")
@@ -164,28 +164,29 @@ func hold(ctx context.Context, args []string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	var over atomic.Bool
-	var lost atomic.Int64
+	ctx, lose := context.WithCancelCause(ctx)
+	defer lose(nil)
 	var wg sync.WaitGroup
 	for _, s := range held {
 		wg.Go(func() {
-			if s.drain(*slow); !over.Load() {
-				lost.Add(1)
-			}
+			s.drain(*slow)
+			lose(errEndedEarly)
 		})
 	}
 	fmt.Fprintln(stdout, "held")
 	<-ctx.Done()
-	over.Store(true)
+	why := context.Cause(ctx)
 	for _, s := range held {
 		_ = s.Close()
 	}
 	wg.Wait()
-	if n := lost.Load(); n > 0 {
-		return fmt.Errorf("%d of %d streams ended early", n, *streams)
+	if errors.Is(why, errEndedEarly) {
+		return why
 	}
 	return nil
 }
+
+var errEndedEarly = errors.New("a stream ended early")
 
 // opening is how many streams are opened at the same time.
 const opening = 16

@@ -2,7 +2,7 @@
 // Plex's, a certificate, free ports, clients that check answers or hold them open, and the table of what was
 // measured.
 //
-//	bench ports N                    N free ports of loopback
+//	bench ports COUNT                so many free ports of loopback
 //	bench cert DIR NAME...           DIR/cert.pem, key.pem and both.pem for *.NAME
 //	bench targets KIND               request targets: bound, unbound, part, trickle
 //	bench check -length N URL FILE   asks URL for some targets of FILE, each must be N bytes
@@ -22,8 +22,9 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+	err := run(ctx, os.Args[1:], os.Stdout)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}

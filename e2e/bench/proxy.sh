@@ -150,6 +150,7 @@ node_conf() {
         location /library/parts/ { default_type video/x-matroska; try_files /large =404; }
         location ~ /trickle.mkv\$ {
             default_type video/x-matroska;
+            sendfile off; # it would send whole pages
             tcp_nopush off;
             limit_rate_after 1k; # headers and the first bytes
             limit_rate 32;

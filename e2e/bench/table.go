@@ -12,7 +12,7 @@ import (
 
 // A sample is one line of the file that proxy.sh writes, with tabs between the fields:
 //
-//	load    ROW  ROUND  PROXY  requests  microseconds  microseconds of CPU  p99 in microseconds
+//	load    ROW  ROUND  PROXY  requests  microseconds  CPU in microseconds  p99 in microseconds
 //	memory  ROW  ROUND  PROXY  streams   KiB before    KiB with them
 type sample struct {
 	kind, row, proxy string
