@@ -136,6 +136,20 @@ func TestInformationalAnswersComeThrough(t *testing.T) {
 	}
 }
 
+func TestSwitchThatNobodyAskedForIsNoAnswer(t *testing.T) {
+	s := newStage(t, nil, handlers{"plex1": func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+	}})
+	if got := s.get("/library"); got.Status != http.StatusBadGateway {
+		t.Errorf("got %s, want 502", got)
+	}
+}
+
 func TestUploadWaitsForTheNodesWord(t *testing.T) {
 	s := newStage(t, nil, handlers{"plex1": func(w http.ResponseWriter, r *http.Request) {
 		n, _ := io.Copy(io.Discard, r.Body)
