@@ -411,3 +411,21 @@ func TestTooManyNames(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// What one table keeps of a token is of no use to who has another's file: keys are hashed with a secret of the
+// table.
+func TestKeysAreHashedWithASecret(t *testing.T) {
+	s := house(t, "plex1")
+	other := s.otherProxy()
+	s.place(root + as("", "t1"))
+	other.place(root + as("", "t1"))
+	var one, two bytes.Buffer
+	if err := errors.Join(s.table.Save(&one), other.table.Save(&two)); err != nil {
+		t.Fatal(err)
+	}
+	const secret = len("plexha pins 1\n") + 8
+	rest := func(b []byte) []byte { return b[secret : len(b)-8] } // without the checksum
+	if bytes.Equal(rest(one.Bytes()), rest(two.Bytes())) {
+		t.Error("two tables keep the same of one token")
+	}
+}

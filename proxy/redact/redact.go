@@ -13,15 +13,6 @@ import (
 // Mark stands in the place of what was taken out.
 const Mark = "[redacted]"
 
-// String returns text without credentials.
-func String(text string) string {
-	out, found := appendTo(nil, []byte(text))
-	if !found {
-		return text
-	}
-	return string(out)
-}
-
 // Append appends line to dst, without its credentials. The two must not overlap.
 func Append(dst, line []byte) []byte {
 	out, found := appendTo(dst, line)
