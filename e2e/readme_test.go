@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -51,19 +52,7 @@ func TestReadmeCorefile(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := newPlexdns(t)
-	ready, metrics := netip.AddrPortFrom(inside, freePort(t, inside)), netip.AddrPortFrom(inside, freePort(t, inside))
-	for _, r := range []struct{ from, to string }{
-		{`\b\d+\.(\d+\.\d+\.\d+)\b`, "127.$1"},
-		{`(?m)^(\s*)plex \{$`, "${1}plex {\n${1}    state " + p.dir},
-		{`(?m)^(\S+) \{$`, "$1 {\n    bind " + inside.String()},
-		{`(?m)^    ready \{$`, "    ready " + ready.String() + " {"},
-		{`(?m)^    prometheus$`, "    prometheus " + metrics.String()},
-	} {
-		text = regexp.MustCompile(r.from).ReplaceAllString(text, r.to)
-	}
-	p.write(text)
-	p.flags = []string{"-dns.port", strconv.Itoa(int(p.addr.Port()))}
-	p.start()
+	ready, metrics := p.startMoved(text)
 
 	client := netip.MustParseAddr("127.168.1.77")
 	var nodes []netip.Addr
@@ -82,6 +71,127 @@ func TestReadmeCorefile(t *testing.T) {
 	page, err := get(t, fmt.Sprintf("http://%s/metrics", metrics))
 	if err != nil || !strings.Contains(page, "\ncoredns_plex_state{") {
 		t.Errorf("the metrics lack coredns_plex_state: %v\n%s", err, page)
+	}
+}
+
+// startMoved starts it with a Corefile of README.md's, and returns where ready and prometheus have been moved to.
+func (p *plexdns) startMoved(text string, moves ...move) (ready, metrics netip.AddrPort) {
+	p.tb.Helper()
+	ready, metrics = netip.AddrPortFrom(inside, freePort(p.tb, inside)), netip.AddrPortFrom(inside, freePort(p.tb, inside))
+	for _, m := range append(moves,
+		move{`\b\d+\.(\d+\.\d+\.\d+)\b`, "127.$1"},
+		move{`(?m)^(\s*)plex \{$`, "${1}plex {\n${1}    state " + p.dir},
+		move{`(?m)^(\S+) \{$`, "$1 {\n    bind " + inside.String()},
+		move{`(?m)^    ready \{$`, "    ready " + ready.String() + " {"},
+		move{`(?m)^    prometheus$`, "    prometheus " + metrics.String()},
+	) {
+		text = regexp.MustCompile(m.from).ReplaceAllString(text, m.to)
+	}
+	p.write(text)
+	p.flags = []string{"-dns.port", strconv.Itoa(int(p.addr.Port()))}
+	p.start()
+	return ready, metrics
+}
+
+// move replaces what matches, as regexp does.
+type move struct{ from, to string }
+
+// TestReadmeProxy adds the lines to README.md's Corefile that it says to add, starts both programs with it, and asks
+// what it says to ask.
+func TestReadmeProxy(t *testing.T) {
+	lines := readmeBlock(t, "text", "tls      internal")
+	if !strings.Contains(lines, "tls      internal") || strings.Count(lines, "\n") != 3 {
+		t.Fatalf("want three lines, with tls internal: %q", lines)
+	}
+	text := strings.Replace(readmeBlock(t, "corefile", "plex {"), "        fallthrough\n", lines+"        fallthrough\n", 1)
+	c, p := newCLI(t), newPlexdns(t)
+	at := netip.MustParseAddr("127.0.3.1") // where no node is
+	c.tls = netip.AddrPortFrom(at, freePort(t, at))
+	ours := fmt.Sprintf("$0\n        proxy_status %s\n        listen %s http://%s", c.status, c.tls, c.plain)
+	moves := []move{{`proxy +\S+`, "proxy " + c.tls.String()}, {`/var/lib/plexha\S*`, c.dir}, {`tls +internal`, ours}}
+	for i, n := range newHouse(t, 2).nodes {
+		moves = append(moves, move{fmt.Sprintf(`node +plex%d \S+`, 1+i), fmt.Sprintf("node plex%d %s", 1+i, n.addr)})
+	}
+	p.startMoved(text, moves...)
+	c.dir = p.dir
+	c.start()
+
+	client := netip.MustParseAddr("127.168.1.77")
+	eventually(t, 20*time.Second, func() error {
+		if got := addresses(p.ask(client, mainName, dns.TypeA)); !slices.Equal(got, []netip.Addr{at}) {
+			return fmt.Errorf("the main name leads to %v, want the proxy", got)
+		}
+		return nil
+	})
+	f := newFront(t)
+	f.addr = c.tls
+	f.useTLS()
+	if a := f.get("/identity"); a.status != http.StatusOK || !strings.Contains(string(a.body), "machineIdentifier") {
+		t.Errorf("/identity: %s\n%s", a, a.body)
+	}
+	for _, page := range []string{"/.plexha/status.json", "/metrics"} {
+		if _, err := get(t, fmt.Sprintf("http://%s%s", c.status, page)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestReadmeCommands: the programs that README.md builds are there, and have the flags that it gives them.
+func TestReadmeCommands(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile(`(?m)go (?:build|run).* (\./cmd/\w+)`).FindAllStringSubmatch(string(text), -1) {
+		if _, err := os.Stat(filepath.Join(root, m[1], "main.go")); err != nil {
+			t.Error(err)
+		}
+	}
+	calls := regexp.MustCompile("(?:\\./|/usr/local/bin/|`)(plexdns|plexproxy)((?: -?[\\w./-]+)*)").FindAllStringSubmatch(string(text), -1)
+	given := 0
+	for _, m := range calls {
+		help, err := exec.CommandContext(t.Context(), programs.path(t, m[1]), "-help").CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s -help: %v", m[1], err)
+		}
+		for _, flag := range regexp.MustCompile(` (-\S+)`).FindAllStringSubmatch(m[2], -1) {
+			given++
+			if !regexp.MustCompile(`(?m)^  ` + flag[1] + `\b`).Match(help) {
+				t.Errorf("%s: there is no flag %s", m[0], flag[1])
+			}
+		}
+	}
+	if given < 6 {
+		t.Errorf("%d flags are given in README.md: the test does not see them", given)
+	}
+}
+
+// TestReadmeUnit: the unit lets plexproxy write where the Corefile says, and waits for it to end.
+func TestReadmeUnit(t *testing.T) {
+	unit := readmeBlock(t, "ini", "plexproxy")
+	value := func(key string) string {
+		t.Helper()
+		m := regexp.MustCompile(`(?m)^` + key + `=(.*)$`).FindStringSubmatch(unit)
+		if m == nil {
+			t.Fatalf("the unit has no %s", key)
+		}
+		return m[1]
+	}
+	storage := regexp.MustCompile(`storage +(\S+)`).FindStringSubmatch(readmeBlock(t, "text", "tls      internal"))[1]
+	if folder := "/var/lib/" + value("StateDirectory"); path.Dir(storage) != folder {
+		t.Errorf("storage is %s, the state folder %s", storage, folder)
+	}
+	help, err := exec.CommandContext(t.Context(), programs.path(t, "plexproxy"), "-help").CombinedOutput()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile(`signal to stop \(default (\d+)s\)`).FindSubmatch(help)
+	if m == nil {
+		t.Fatalf("-help names no grace:\n%s", help)
+	}
+	grace, _ := strconv.Atoi(string(m[1])) // digits
+	if stop, err := strconv.Atoi(value("TimeoutStopSec")); err != nil || stop <= grace {
+		t.Errorf("systemd waits for %d s, %v, plexproxy for %d s", stop, err, grace)
 	}
 }
 
