@@ -16,8 +16,8 @@ const (
 	smallSize = 4 << 10
 	// largeSize is the buffer of a stream that flows: fewer, larger system calls for the same bytes. More
 	// gains nothing, since the kernel's buffers hold no more.
-	largeSize = 128 << 10
-	// largeMost bounds the large buffers of the process, 8 MB, since one may be stuck with a client that does
+	largeSize = 256 << 10
+	// largeMost bounds the large buffers of the process, 16 MB, since one may be stuck with a client that does
 	// not read, or a node that does not write.
 	largeMost = 64
 	// A stream flows when window bytes, or one large buffer, took no longer than at 50 Mbit/s: a film of the
