@@ -300,7 +300,7 @@ configure() {
     for name in "${PROXIES[@]}"; do
         case $name in
         haproxy) config_haproxy haproxy ;;
-        haproxy-splice) config_haproxy haproxy-splice 'option splice-auto' ;;
+        haproxy-splice) config_haproxy haproxy-splice 'option splice-response' ;;
         *) "config_$name" ;;
         esac
     done
