@@ -27,7 +27,11 @@
 #   PLEXHA_BENCH_STREAMS  open streams (1000)
 #   PLEXHA_BENCH_MEMORY   rounds of memory (3)
 #
-# It takes about 12 minutes, and needs Go, wrk, haproxy and nginx, but no network and no root.
+# It takes about a quarter of an hour, and needs Go, wrk, haproxy and nginx, but no network and no root.
+#
+# Expected: of Caddy's CPU plexproxy takes 0.7 for a small answer (0.6 with TLS), and of HAProxy's 0.75 for a large one
+# (0.9 with TLS). An open stream costs 70 KiB where Caddy has 85 (both about 118 with TLS), and 5 with HAProxy: 26 of
+# them are stacks of four goroutines, 18 buffers of net/http, and most others the requests on either side.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
