@@ -15,21 +15,9 @@ const Mark = "[redacted]"
 
 // Append appends line to dst, without its credentials. The two must not overlap.
 func Append(dst, line []byte) []byte {
-	out, found := appendTo(dst, line)
-	if !found {
-		return append(dst, line...)
-	}
-	return out
-}
-
-// appendTo is [Append] that appends nothing if there is nothing to take out.
-func appendTo(dst, line []byte) (out []byte, found bool) {
 	s := scanner{line: line, out: dst}
 	s.scan()
-	if s.done == 0 {
-		return dst, false
-	}
-	return append(s.out, line[s.done:]...), true
+	return append(s.out, line[s.done:]...)
 }
 
 // Writer returns a writer that takes credentials out of what goes to w. Each Write must hold whole lines, as

@@ -1,13 +1,16 @@
-package redact
+package proxy
 
 import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap/buffer"
 	"go.uber.org/zap/zapcore"
+
+	"plexha/proxy/redact"
 )
 
 func init() { caddy.RegisterModule(new(Encoder)) }
@@ -46,8 +49,8 @@ func (e *Encoder) Provision(ctx caddy.Context) error {
 // Clone implements [zapcore.Encoder].
 func (e *Encoder) Clone() zapcore.Encoder { return &Encoder{Encoder: e.Encoder.Clone()} }
 
-// lines are the buffers of lines that had something to take out.
-var lines = buffer.NewPool()
+// cleaned holds lines while they are copied.
+var cleaned = sync.Pool{New: func() any { return new([]byte) }}
 
 // EncodeEntry implements [zapcore.Encoder].
 func (e *Encoder) EncodeEntry(entry zapcore.Entry, fields []zapcore.Field) (*buffer.Buffer, error) {
@@ -55,17 +58,12 @@ func (e *Encoder) EncodeEntry(entry zapcore.Entry, fields []zapcore.Field) (*buf
 	if err != nil {
 		return nil, err
 	}
-	scratch := buffers.Get().(*[]byte)
-	defer buffers.Put(scratch)
-	out, found := appendTo((*scratch)[:0], line.Bytes())
-	if !found {
-		return line, nil
-	}
-	*scratch = out
-	line.Free()
-	clean := lines.Get()
-	clean.AppendBytes(out)
-	return clean, nil
+	clean := cleaned.Get().(*[]byte)
+	defer cleaned.Put(clean)
+	*clean = redact.Append((*clean)[:0], line.Bytes())
+	line.Reset()
+	line.AppendBytes(*clean)
+	return line, nil
 }
 
 // Interface guards

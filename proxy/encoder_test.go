@@ -1,4 +1,4 @@
-package redact_test
+package proxy_test
 
 import (
 	"encoding/json"
@@ -15,8 +15,8 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// load makes the encoder as Caddy does.
-func load(t *testing.T, config string) (zapcore.Encoder, error) {
+// loadEncoder makes the encoder as Caddy does.
+func loadEncoder(t *testing.T, config string) (zapcore.Encoder, error) {
 	t.Helper()
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
 	t.Cleanup(cancel)
@@ -27,8 +27,8 @@ func load(t *testing.T, config string) (zapcore.Encoder, error) {
 	return module.(zapcore.Encoder), nil
 }
 
-// request is one with a token wherever Plex apps put it.
-func request() *http.Request {
+// revealing returns a request with a token wherever Plex apps put it.
+func revealing() *http.Request {
 	return &http.Request{
 		Method: http.MethodGet, Host: "plex.home.duckdns.org", RemoteAddr: "192.168.1.20:5", Proto: "HTTP/1.1",
 		URL:        &url.URL{Path: "/photo"},
@@ -43,14 +43,14 @@ func request() *http.Request {
 func TestEncoder(t *testing.T) {
 	for _, format := range []string{"json", "console"} {
 		t.Run(format, func(t *testing.T) {
-			enc, err := load(t, `{"wrap":{"format":"`+format+`"}}`)
+			enc, err := loadEncoder(t, `{"wrap":{"format":"`+format+`"}}`)
 			if err != nil {
 				t.Fatal(err)
 			}
 			with := enc.Clone()
 			zap.String("uri", "/?X-Plex-Token=secret").AddTo(with)
 			buf, err := with.EncodeEntry(zapcore.Entry{Message: "asking with token=secret"}, []zapcore.Field{
-				zap.Object("request", caddyhttp.LoggableHTTPRequest{Request: request(), ShouldLogCredentials: true}),
+				zap.Object("request", caddyhttp.LoggableHTTPRequest{Request: revealing(), ShouldLogCredentials: true}),
 				zap.Error(errors.New(`Get "/?X-Plex-Token=secret": EOF`)),
 			})
 			if err != nil {
@@ -76,7 +76,7 @@ func TestEncoderWrapsAnother(t *testing.T) {
 		`{}`:                          "wrap is missing",
 		`{"wrap":{"format":"morse"}}`: "morse",
 	} {
-		_, err := load(t, config)
+		_, err := loadEncoder(t, config)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %s", config, err, want)
 		}
