@@ -6,6 +6,7 @@ import (
 	"go/token"
 	"maps"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"plexha/corefile"
 	"plexha/proxy"
 )
 
@@ -58,6 +60,29 @@ func TestReadmeCorefiles(t *testing.T) {
 		t.Run(e[1], func(t *testing.T) {
 			if err := proxy.Check(read(t, e[2])); err != nil {
 				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestExamplesBuild: the example Corefiles are plexproxy's too.
+func TestExamplesBuild(t *testing.T) {
+	files, err := filepath.Glob("../corefile/examples/*.corefile")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("examples: %v, %v", files, err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			blocks, err := corefile.Load(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := proxy.Build(blocks, proxy.Settings{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if main := blocks[0].Cluster.Main + "." + strings.TrimSuffix(blocks[0].Cluster.Origins[0], "."); !strings.Contains(string(text), main) {
+				t.Errorf("no site is for %s:\n%s", main, text)
 			}
 		})
 	}
