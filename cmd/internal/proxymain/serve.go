@@ -29,6 +29,8 @@ type program struct {
 	blocks  []*corefile.Config // what is served
 	lines   *log.Logger
 	changed chan struct{} // one slot: a file of the Corefile may be another one
+
+	mistaken bool // the Corefile is not what is served: it has a mistake
 }
 
 // serve runs until ctx ends.
@@ -137,6 +139,10 @@ func (w *watcher) end() {
 func (p *program) reload() {
 	blocks, err := corefile.Load(p.conf)
 	if err == nil && reflect.DeepEqual(blocks, p.blocks) {
+		if p.mistaken {
+			p.mistaken = false
+			p.log(false, "the Corefile is mended, and says what is served")
+		}
 		return
 	}
 	p.tell(notify.Reloading)
@@ -144,6 +150,7 @@ func (p *program) reload() {
 	if err == nil {
 		err = p.server.Apply(blocks)
 	}
+	p.mistaken = err != nil
 	if err != nil {
 		p.log(true, fmt.Sprintf("the Corefile is not taken over, the old one goes on serving: %v", err))
 		return

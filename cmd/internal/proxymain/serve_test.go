@@ -256,6 +256,8 @@ func TestServe(t *testing.T) {
 	if status, _ := c.get(c.at, "plex.home.duckdns.org", "/web/x"); status != http.StatusOK {
 		t.Errorf("after a mistake: %d", status)
 	}
+	c.write("node plex1 " + addr)
+	c.says("the Corefile is mended, and says what is served")
 
 	c.write("name media\nimport more")
 	if err := os.WriteFile(filepath.Join(filepath.Dir(c.conf), "more"), []byte("node plex1 "+addr+"\n"), 0o600); err != nil {
