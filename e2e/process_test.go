@@ -49,6 +49,9 @@ func (b *builder) build(tb testing.TB, name string, race bool) string {
 	defer b.mu.Unlock()
 	if b.dir == "" {
 		dir, err := os.MkdirTemp("", "plexha-e2e-") //nolint:usetesting // it outlives the test that asks first
+		if err == nil {
+			err = os.Chmod(dir, 0o755) // the demo runs as another user
+		}
 		if err != nil {
 			tb.Fatal(err)
 		}

@@ -138,7 +138,7 @@ func (w *watcher) end() {
 // reload takes over the Corefile as it is now. A bad one leaves the old one serving.
 func (p *program) reload() {
 	blocks, err := corefile.Load(p.conf)
-	if err == nil && reflect.DeepEqual(blocks, p.blocks) {
+	if err == nil && slices.EqualFunc(blocks, p.blocks, same) {
 		if p.mistaken {
 			p.mistaken = false
 			p.log(false, "the Corefile is mended, and says what is served")
@@ -157,6 +157,18 @@ func (p *program) reload() {
 	}
 	p.blocks = blocks
 	p.log(false, "the changed Corefile is taken over")
+}
+
+// same reports whether two blocks say the same, wherever in their files they stand.
+func same(a, b *corefile.Config) bool { return reflect.DeepEqual(unplaced(a), unplaced(b)) }
+
+func unplaced(c *corefile.Config) corefile.Config {
+	u := *c
+	u.Line, u.ZoneFiles = 0, slices.Clone(c.ZoneFiles)
+	for i := range u.ZoneFiles {
+		u.ZoneFiles[i].Line = 0
+	}
+	return u
 }
 
 // tell tells the service manager, if there is one that wants to know (sd_notify(3)).
