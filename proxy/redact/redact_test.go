@@ -49,6 +49,7 @@ func TestAppend(t *testing.T) {
 		{"JSON, no string", `{"token":null,"cookie":{"a":1},"authorization":true}`, `{"token":null,"cookie":{"a":1},"authorization":true}`},
 		{"JSON, a name at the end of a string", `{"uri":"/?X-Plex-Token=","method":"GET"}`, `{"uri":"/?X-Plex-Token=","method":"GET"}`},
 		{"JSON, a header's line in a string", `{"msg":"bad Cookie: a=1; b\r\nX: y"}`, `{"msg":"bad Cookie: [redacted]\r\nX: y"}`},
+		{"JSON, a quote that its string leaves open", `{"msg":"token\":['a","z":"y"}`, `{"msg":"token\":['[redacted]","z":"y"}`},
 		{"JSON in JSON", `{"msg":"{\"X-Plex-Token\":[\"abc\"],\"z\":1}"}`, `{"msg":"{\"X-Plex-Token\":[\"[redacted]\"],\"z\":1}"}`},
 		{"JSON in JSON in JSON", `{"m":"{\"m\":\"{\\\"token\\\":\\\"a\\\\\\\"b\\\"}\"}"}`, `{"m":"{\"m\":\"{\\\"token\\\":\\\"[redacted]\\\"}\"}"}`},
 		{"JSON, escaped ampersand", `{"uri":"/?X-Plex-Token=abc\u0026x=1"}`, `{"uri":"/?X-Plex-Token=[redacted]\u0026x=1"}`},

@@ -100,11 +100,11 @@ func (s *scanner) opens(sep separator, i, q int) bool {
 }
 
 // quotedValue hides what stands behind a quote of q bytes at i. It returns where to go on, and whether the quote was
-// closed: else what it stands in has ended.
+// closed by one of its own kind: else what it stands in has ended.
 func (s *scanner) quotedValue(i, q int) (next int, closed bool) {
 	end := closing(s.line, i, q)
 	s.hide(i+q, end)
-	if quoteAt(s.line, end) != q {
+	if quoteAt(s.line, end) != q || s.line[end+q-1] != s.line[i+q-1] {
 		return end, false
 	}
 	return end + q, true
