@@ -32,8 +32,9 @@ type Config struct {
 	Fallthrough []string       // zones whose unknown names are the next plugin's; nil: none, {"."}: all
 	TrustECS    []netip.Prefix // resolvers whose client subnet chooses the view
 
-	DuckDNS *DuckDNS // nil: no duckdns line
-	Detect  []Source // nil: the default set
+	DuckDNS *DuckDNS       // nil: no duckdns line
+	Detect  []Source       // never empty: DefaultSources without a line that names one
+	Allow   []netip.Prefix // special-purpose prefixes whose addresses count as external all the same
 
 	Balance        string // Caddy's name of a policy
 	Affinity       Affinity
@@ -104,20 +105,28 @@ type ZoneFile struct {
 
 // DuckDNS is the `duckdns` line.
 type DuckDNS struct {
-	Name      string // the account's domain, without .duckdns.org
-	TokenFile string // exactly one of TokenFile and Token is set
-	Token     Secret
-	Every     time.Duration // between looks at the published record; 0: the default
-	Refresh   time.Duration // between pushes of an unchanged address; 24 h
-	NoVerify  bool
-	NoIPv4    bool
-	NoIPv6    bool
+	Name string // the account's domain, without .duckdns.org
+
+	// Exactly one of these is set.
+	TokenFile  string
+	Token      Secret
+	Credential string // the name of a file in $CREDENTIALS_DIRECTORY, see systemd.exec(5)
+
+	API      string           // the URL that updates go to; empty: DuckDNS's own
+	Every    time.Duration    // between looks at the published record; 5 min
+	Refresh  time.Duration    // between pushes of an unchanged address; 24 h
+	NoVerify bool             // the published record is not looked at
+	VerifyAt []netip.AddrPort // the name servers that are looked at; nil: DuckDNS's own, wherever they are
+	NoIPv4   bool
+	NoIPv6   bool
 }
 
 // Source is one source of the external address.
 type Source struct {
-	Kind string   // opendns, cloudflare, google, akamai, https, interface, router, stun, command or file
-	Args []string // the rest of its words: udp, dot or doh; a URL; a name; a HOST:PORT; a command; a path
+	Kind      string           // opendns, cloudflare, google, akamai, https, interface, router, stun, command or file
+	Transport string           // of an operator: udp, dot or doh, always set; of a router: natpmp or upnp, empty: both
+	Args      []string         // a URL; an interface; a HOST:PORT; a command with its words; a path; UPnP's URL
+	At        []netip.AddrPort // who is asked instead of those that are known for it; nil: those
 }
 
 // Affinity says what keeps a client on its node.
