@@ -9,12 +9,13 @@ import (
 	"sync"
 	"time"
 
+	"plexha/plugin/via"
 	"plexha/zones/board"
 )
 
-// connect makes a connection and closes it at once.
-func connect(ctx context.Context, at netip.AddrPort) error {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", at.String())
+// connect makes a connection by a path and closes it at once.
+func connect(ctx context.Context, by via.Path, at netip.AddrPort) error {
+	conn, err := by.Dial(ctx, "tcp", at.String())
 	if err != nil {
 		return err
 	}
@@ -24,7 +25,7 @@ func connect(ctx context.Context, at netip.AddrPort) error {
 // tcpAsker asks whether a connection can be made.
 func tcpAsker(at netip.AddrPort) asker {
 	return askFunc(func(ctx context.Context, _ bool) answer {
-		if err := connect(ctx, at); err != nil {
+		if err := connect(ctx, via.Path{}, at); err != nil {
 			return answerError(ctx, err)
 		}
 		return answer{result: board.OK}
@@ -36,6 +37,7 @@ func tcpAsker(at netip.AddrPort) asker {
 type endpoint struct {
 	host    string
 	port    uint16
+	by      via.Path
 	names   names
 	timeout time.Duration // of a look-up
 
@@ -44,11 +46,12 @@ type endpoint struct {
 	looked time.Time // zero: look up before the next question
 }
 
-// newEndpoint takes a HOST:PORT that corefile has validated.
-func newEndpoint(hostPort string, from names, timeout time.Duration) *endpoint {
+// newEndpoint takes a HOST:PORT that corefile has validated. It is asked by a path; its name is looked up by
+// whatever way.
+func newEndpoint(hostPort string, by via.Path, from names, timeout time.Duration) *endpoint {
 	host, service, _ := net.SplitHostPort(hostPort)
 	port, _ := strconv.ParseUint(service, 10, 16)
-	e := &endpoint{host: host, port: uint16(port), names: from, timeout: timeout}
+	e := &endpoint{host: host, port: uint16(port), by: by, names: from, timeout: timeout}
 	if addr, err := netip.ParseAddr(host); err == nil {
 		e.addrs = []netip.Addr{addr}
 		e.names = nil
@@ -81,7 +84,7 @@ func (e *endpoint) connect(ctx context.Context, a netip.Addr, shares int) error 
 		ctx, cancel = context.WithTimeout(ctx, time.Until(end)/time.Duration(shares))
 		defer cancel()
 	}
-	return connect(ctx, netip.AddrPortFrom(a, e.port))
+	return connect(ctx, e.by, netip.AddrPortFrom(a, e.port))
 }
 
 // addresses returns those of the last good look-up, after another one if that is due.

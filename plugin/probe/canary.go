@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"plexha/plugin/via"
 	"plexha/zones/board"
 )
 
@@ -12,7 +13,7 @@ func (p *Prober) startCanary(ctx context.Context) {
 	if p.cfg.Canary == "" {
 		return
 	}
-	var a asker = newEndpoint(p.cfg.Canary, p.opts.names, p.lookupTimeout())
+	var a asker = newEndpoint(p.cfg.Canary, via.Path{}, p.opts.names, p.lookupTimeout())
 	if p.opts.ask != nil {
 		a = p.opts.ask(place{})
 	}

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"time"
 
+	"plexha/plugin/via"
 	"plexha/zones"
 	"plexha/zones/board"
 )
@@ -100,7 +101,7 @@ func CertWatch(name string, warn func(string)) (look func(tls.ConnectionState) e
 }
 
 func EndpointAsker(hostPort string, n Names) Asker {
-	return Asker{newEndpoint(hostPort, n, time.Second)}
+	return Asker{newEndpoint(hostPort, via.Path{}, n, time.Second)}
 }
 
 func (a Asker) Ask(ctx context.Context, fresh bool) Answer { return a.ask(ctx, fresh) }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"plexha/corefile"
+	"plexha/plugin/via"
 	"plexha/zones"
 	"plexha/zones/board"
 )
@@ -97,26 +98,27 @@ func mainName(c *zones.Cluster) string {
 }
 
 func (p *Prober) startUplinks(ctx context.Context) {
-	for _, u := range p.cfg.Cluster.Uplinks {
-		if len(u.Addrs) > 0 {
+	for i, u := range p.cfg.Cluster.Uplinks {
+		if !u.Auto { // else all that is known is put together elsewhere
 			p.opts.Board.SetAddrs(u.Subject(), u.Addrs, time.Now())
 		}
 		if u.Probe == "" {
 			continue
 		}
 		p.startLoop(ctx, place{subject: u.Subject()}, func(at place) *loop {
-			l := p.newLoop(at, p.uplinkAsker(u, at), false, nil)
+			l := p.newLoop(at, p.uplinkAsker(u, via.Path{Interface: p.cfg.Uplinks[i].Via}, at), false, nil)
 			l.addrs = func() []netip.Addr { return uplinkAddrs(p.opts.Board.Snapshot(), u.Name) }
 			return l
 		})
 	}
 }
 
-func (p *Prober) uplinkAsker(u zones.Uplink, at place) asker {
+// uplinkAsker asks through the uplink itself: by another one the answer would say nothing about it.
+func (p *Prober) uplinkAsker(u zones.Uplink, by via.Path, at place) asker {
 	if p.opts.ask != nil {
 		return p.opts.ask(at)
 	}
-	return newEndpoint(u.Probe, p.opts.names, p.lookupTimeout())
+	return newEndpoint(u.Probe, by, p.opts.names, p.lookupTimeout())
 }
 
 // uplinkAddrs returns the external addresses that an uplink is known to have, given or detected. A verdict

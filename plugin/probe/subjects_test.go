@@ -239,6 +239,7 @@ func TestUplinks(t *testing.T) {
 		{Name: "lte", Auto: true, Probe: "9.9.9.9:443"},
 		{Name: "dsl", Auto: true},
 	}
+	cfg.Uplinks = []corefile.UplinkDetect{{Name: "fibre"}, {Name: "lte"}, {Name: "dsl"}}
 	run(t, func(*fakeBoard) probe.Options {
 		return probe.Options{Config: cfg}.Asking(always(probe.Good(""))).Jittering(atOnce)
 	}, func(b *fakeBoard, _ *probe.Prober) {
