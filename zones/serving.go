@@ -1,5 +1,7 @@
 package zones
 
+import "net/netip"
+
 // Serves reports whether a subject takes requests: it is up, or ordered up. One that is being drained goes on
 // taking those of its own.
 func (h *Health) Serves() bool {
@@ -26,4 +28,24 @@ func (s *Snapshot) Serving() []*NodeHealth {
 		out = append(out, s.Node(NodeName(m.name)))
 	}
 	return out
+}
+
+// Outside returns the uplinks that clients outside are led to because they are up, in file order, each with its
+// healthy addresses: those of external answers but for what is told when none is up. DuckDNS holds the first one's.
+func (s *Snapshot) Outside() []UplinkAddrs {
+	var out []UplinkAddrs
+	for _, m := range pick(s.tiers().uplinks, asIs) {
+		for i := range s.Uplinks {
+			if u := &s.Uplinks[i]; u.Name == m.name {
+				out = append(out, UplinkAddrs{u, m.addrs})
+			}
+		}
+	}
+	return out
+}
+
+// UplinkAddrs is an uplink with some of its external addresses.
+type UplinkAddrs struct {
+	*UplinkHealth
+	Told []netip.Addr // never empty; IPv4 before IPv6
 }
