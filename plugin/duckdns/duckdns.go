@@ -45,6 +45,9 @@ var (
 	ErrForeign = errors.New("the answer is neither DuckDNS's OK nor its KO")
 )
 
+// ErrNotAuthoritative is a [Shown.Err]: an answer that no name server of DuckDNS gives, from somebody on the way.
+var ErrNotAuthoritative = errors.New("the answer is not authoritative")
+
 // StatusError is an answer with another status than 200.
 type StatusError struct {
 	Status     int
