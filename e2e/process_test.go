@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -249,8 +250,13 @@ func freePort(tb testing.TB, addrs ...netip.Addr) uint16 {
 	return 0
 }
 
+// isFree lets no process be started while it listens: until that one runs its program it would listen as well.
 func isFree(tb testing.TB, addr netip.Addr, port uint16) bool {
 	tb.Helper()
+	if runtime.GOOS == "linux" { // elsewhere making a socket takes the lock, which cannot be taken twice
+		syscall.ForkLock.RLock()
+		defer syscall.ForkLock.RUnlock()
+	}
 	var lc net.ListenConfig
 	hostport := netip.AddrPortFrom(addr, port).String()
 	tcp, err := lc.Listen(tb.Context(), "tcp", hostport)
