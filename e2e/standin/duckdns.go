@@ -1,6 +1,7 @@
 package standin
 
 import (
+	"crypto/tls"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -17,6 +18,9 @@ import (
 type DuckDNS struct {
 	// RefuseBelow makes a name with more than one label, plex.home, be refused. Else it means home.
 	RefuseBelow bool
+	// PartialList makes a call do what it can for the domains that are the token's, and say OK. Else one wrong
+	// name spoils the list, as has been seen; neither is documented.
+	PartialList bool
 	// EmptyTXT makes a cleared TXT record show as an empty text, instead of not at all.
 	EmptyTXT bool
 	// Source is the address that calls come from, if it is not the connection's.
@@ -74,6 +78,18 @@ func (d *DuckDNS) SetFault(f DuckFault) {
 	d.fault = f
 	close(d.released)
 	d.released = make(chan struct{})
+}
+
+// TLS returns how it answers over TLS: by its own certificate, or with [DuckStranger] by another host's.
+func (d *DuckDNS) TLS(own, other tls.Certificate) *tls.Config {
+	return &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if d.fault == DuckStranger {
+			return &other, nil
+		}
+		return &own, nil
+	}}
 }
 
 // Calls returns all calls until now, the oldest first.
@@ -186,19 +202,20 @@ func (d *DuckDNS) obey(query url.Values, from string, fault DuckFault) string {
 	return strings.Join(append(append([]string{"OK"}, echo...), word), "\n")
 }
 
-// owned returns the domains that names are or lie below, if they are all the token's.
+// owned returns the domains that names are or lie below, if they are the token's.
 func (d *DuckDNS) owned(names []string, token string) ([]string, bool) {
 	var out []string
 	for _, name := range names {
 		if dot := strings.LastIndexByte(name, '.'); dot >= 0 && !d.RefuseBelow {
 			name = name[dot+1:]
 		}
-		if has, ok := d.tokens[name]; !ok || has != token {
+		if has, ok := d.tokens[name]; ok && has == token {
+			out = append(out, name)
+		} else if !d.PartialList {
 			return nil, false
 		}
-		out = append(out, name)
 	}
-	return out, true
+	return out, len(out) > 0
 }
 
 // source returns the address that a call comes from.

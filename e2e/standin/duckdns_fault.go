@@ -28,6 +28,8 @@ const (
 	DuckRedirect DuckFault = "redirect" // to another host
 	DuckEcho     DuckFault = "echo"     // another address in the answer
 	DuckSlow     DuckFault = "slow"     // the right answer, two seconds later
+	DuckTrickle  DuckFault = "trickle"  // the right answer, byte after byte within two seconds
+	DuckStranger DuckFault = "stranger" // another host's certificate, see [DuckDNS.TLS]
 )
 
 // answer writes what a caller gets who would have got what is said, until the fault is released.
@@ -62,11 +64,15 @@ func (f DuckFault) answer(w http.ResponseWriter, r *http.Request, said string, r
 	case DuckEcho:
 		plain(w, http.StatusOK, wrongEcho(said))
 	case DuckSlow:
-		select {
-		case <-time.After(2 * time.Second):
-		case <-r.Context().Done():
-		}
+		pause(r, late)
 		plain(w, http.StatusOK, said)
+	case DuckTrickle:
+		plain(w, http.StatusOK, "")
+		for i := range said {
+			pause(r, late/time.Duration(len(said)))
+			_, _ = io.WriteString(w, said[i:i+1])
+			_ = http.NewResponseController(w).Flush()
+		}
 	default:
 		plain(w, http.StatusOK, said)
 	}
@@ -86,6 +92,14 @@ func wait(r *http.Request, released <-chan struct{}) {
 	select {
 	case <-r.Context().Done():
 	case <-released:
+	}
+}
+
+// pause waits for that time, or until the caller leaves.
+func pause(r *http.Request, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-r.Context().Done():
 	}
 }
 

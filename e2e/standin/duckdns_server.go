@@ -1,11 +1,6 @@
 package standin
 
 import (
-	"context"
-	"encoding/binary"
-	"errors"
-	"io"
-	"net"
 	"net/netip"
 	"strings"
 	"sync"
@@ -22,11 +17,7 @@ type NameServer struct {
 	fault  NameServerFault
 	asked  int
 
-	udp   net.PacketConn
-	tcp   net.Listener
-	wg    sync.WaitGroup
-	mine  sync.Mutex
-	conns map[net.Conn]bool // nil: closed
+	server dnsServer
 }
 
 // NameServerFault is what is wrong with a name server.
@@ -38,6 +29,7 @@ const (
 	NameServerDrop     NameServerFault = "drop"     // no answer
 	NameServerFail     NameServerFault = "servfail" // SERVFAIL
 	NameServerTruncate NameServerFault = "truncate" // over UDP only that there is more
+	NameServerForward  NameServerFault = "forward"  // the records as a resolver on the way has them, without authority
 )
 
 // SetServers says where the NS records of duckdns.org lead: to ns1, ns2, ... at these addresses.
@@ -49,23 +41,20 @@ func (d *DuckDNS) SetServers(addrs ...netip.Addr) {
 
 // NameServer starts a name server at an address, over UDP and TCP. It must be closed.
 func (d *DuckDNS) NameServer(addr netip.AddrPort) (*NameServer, error) {
-	var lc net.ListenConfig
-	tcp, err := lc.Listen(context.Background(), "tcp", addr.String())
+	tcp, udp, err := listenBoth(addr)
 	if err != nil {
 		return nil, err
 	}
-	udp, err := lc.ListenPacket(context.Background(), "udp", tcp.Addr().String())
-	if err != nil {
-		return nil, errors.Join(err, tcp.Close())
-	}
-	s := &NameServer{duck: d, udp: udp, tcp: tcp, conns: map[net.Conn]bool{}}
-	s.wg.Go(s.serveUDP)
-	s.wg.Go(s.serveTCP)
+	s := &NameServer{duck: d, server: dnsServer{tcp: tcp, udp: udp}}
+	s.server.reply = s.reply
+	s.server.start()
 	return s, nil
 }
 
 // Addr returns where it listens.
-func (s *NameServer) Addr() netip.AddrPort { return netip.MustParseAddrPort(s.tcp.Addr().String()) }
+func (s *NameServer) Addr() netip.AddrPort {
+	return netip.MustParseAddrPort(s.server.tcp.Addr().String())
+}
 
 // Asked returns how many questions it has got.
 func (s *NameServer) Asked() int {
@@ -99,77 +88,10 @@ func (s *NameServer) SetFault(f NameServerFault) {
 }
 
 // Close ends it, and waits for that.
-func (s *NameServer) Close() {
-	_ = s.udp.Close()
-	_ = s.tcp.Close()
-	s.mine.Lock()
-	for c := range s.conns {
-		_ = c.Close()
-	}
-	s.conns = nil
-	s.mine.Unlock()
-	s.wg.Wait()
-}
-
-func (s *NameServer) serveUDP() {
-	packet := make([]byte, 4096)
-	for {
-		n, from, err := s.udp.ReadFrom(packet)
-		if err != nil {
-			return
-		}
-		if reply := s.reply(packet[:n], true); reply != nil {
-			_, _ = s.udp.WriteTo(reply, from)
-		}
-	}
-}
-
-func (s *NameServer) serveTCP() {
-	for {
-		c, err := s.tcp.Accept()
-		if err != nil {
-			return
-		}
-		s.mine.Lock()
-		if s.conns == nil {
-			_ = c.Close()
-		} else {
-			s.conns[c] = true
-			s.wg.Go(func() { s.serveConn(c) })
-		}
-		s.mine.Unlock()
-	}
-}
-
-// serveConn answers the questions of one connection, each after its length (RFC 1035, 4.2.2).
-func (s *NameServer) serveConn(c net.Conn) {
-	defer func() {
-		_ = c.Close()
-		s.mine.Lock()
-		delete(s.conns, c)
-		s.mine.Unlock()
-	}()
-	for {
-		var length uint16
-		if err := binary.Read(c, binary.BigEndian, &length); err != nil {
-			return
-		}
-		packet := make([]byte, length)
-		if _, err := io.ReadFull(c, packet); err != nil {
-			return
-		}
-		reply := s.reply(packet, false)
-		if reply == nil {
-			return
-		}
-		if _, err := c.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(reply))), reply...)); err != nil {
-			return
-		}
-	}
-}
+func (s *NameServer) Close() { s.server.close() }
 
 // reply returns the answer to a packet; nil: none.
-func (s *NameServer) reply(packet []byte, udp bool) []byte {
+func (s *NameServer) reply(packet []byte, _ netip.Addr, udp bool) []byte {
 	q, ok := parseQuestion(packet)
 	if !ok {
 		return nil
@@ -189,7 +111,9 @@ func (s *NameServer) reply(packet []byte, udp bool) []byte {
 	case fault == NameServerTruncate && udp:
 		return message{question: q, truncated: true}.pack()
 	}
-	reply := s.duck.lookup(q, when).pack()
+	m := s.duck.lookup(q, when)
+	m.forwarded = fault == NameServerForward
+	reply := m.pack()
 	if udp && len(reply) > q.size {
 		return message{question: q, truncated: true}.pack()
 	}

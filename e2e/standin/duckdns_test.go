@@ -108,6 +108,21 @@ func TestDuckDNSRefusesBelow(t *testing.T) {
 	}
 }
 
+func TestDuckDNSDoesAPartOfAList(t *testing.T) {
+	d := newDuck()
+	d.PartialList = true
+	addr := netip.MustParseAddr("192.0.2.2")
+	if got := call(t, d, "/update?domains=home,away&ip=192.0.2.2&token="+duckToken).Body.String(); got != "OK" {
+		t.Errorf("answer %q, want OK", got)
+	}
+	if got, others := d.Record("home").IPv4, d.Record("away").IPv4; got != addr || others.IsValid() {
+		t.Errorf("records %s and %s, want the first alone changed", got, others)
+	}
+	if got := call(t, d, "/update?domains=away&ip=192.0.2.2&token="+duckToken).Body.String(); got != "KO" {
+		t.Errorf("another's alone: answer %q, want KO", got)
+	}
+}
+
 func TestDuckDNSOtherPaths(t *testing.T) {
 	d := newDuck()
 	for target, status := range map[string]int{
@@ -167,6 +182,8 @@ func TestDuckDNSFaults(t *testing.T) {
 		{standin.DuckRedirect, 302, "", true},
 		{standin.DuckEcho, 200, "OK\n192.0.2.99\n", true},
 		{standin.DuckSlow, 200, ok, true},
+		{standin.DuckTrickle, 200, ok, true},
+		{standin.DuckStranger, 200, ok, true},
 	}
 	for _, tt := range tests {
 		t.Run(string(tt.fault), func(t *testing.T) {
@@ -196,8 +213,12 @@ func TestDuckDNSOverTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	other, err := authority.Issue("parked.example")
+	if err != nil {
+		t.Fatal(err)
+	}
 	api := httptest.NewUnstartedServer(d)
-	api.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
+	api.TLS = d.TLS(pair, other)
 	api.StartTLS()
 	defer api.Close()
 	tunnel := httptest.NewServer(standin.Tunnel{"www.duckdns.org:443": api.Listener.Addr().String()})
@@ -229,6 +250,17 @@ func TestDuckDNSOverTLS(t *testing.T) {
 	if _, err := client.Get("https://elsewhere.example/"); err == nil || !strings.Contains(err.Error(), "Forbidden") {
 		t.Errorf("another host: error %v, want that it is forbidden", err)
 	}
+	t.Run("another host's certificate", func(t *testing.T) {
+		d.SetFault(standin.DuckStranger)
+		before := len(d.Calls())
+		_, err := client.Get(target)
+		if _, ok := errors.AsType[x509.HostnameError](err); !ok {
+			t.Errorf("error %v, want that the certificate is another host's", err)
+		}
+		if len(d.Calls()) > before {
+			t.Error("it was called all the same")
+		}
+	})
 	t.Run("cut", func(t *testing.T) {
 		d.SetFault(standin.DuckReset)
 		if _, err := client.Get(target); !errors.Is(err, io.EOF) {
@@ -364,6 +396,7 @@ func TestDuckDNSNameServers(t *testing.T) {
 	for fault, want := range map[standin.NameServerFault][2]string{
 		standin.NameServerDrop:     {"no answer", "no answer"},
 		standin.NameServerFail:     {"SERVFAIL", "SERVFAIL"},
+		standin.NameServerForward:  {`NOERROR home.duckdns.org. 60 IN TXT "two"`, `NOERROR home.duckdns.org. 60 IN TXT "two"`},
 		standin.NameServerTruncate: {"NOERROR aa tc", `NOERROR aa home.duckdns.org. 60 IN TXT "two"`},
 	} {
 		s.SetFault(fault)
