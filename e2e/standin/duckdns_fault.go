@@ -47,11 +47,11 @@ func (f DuckFault) answer(w http.ResponseWriter, r *http.Request, said string, r
 	case DuckError:
 		plain(w, http.StatusInternalServerError, said)
 	case DuckHang:
-		wait(r, released)
+		wait(r.Context(), nil, released)
 		panic(http.ErrAbortHandler)
 	case DuckHangBody:
 		plain(w, http.StatusOK, said[:1])
-		wait(r, released)
+		wait(r.Context(), nil, released)
 		panic(http.ErrAbortHandler)
 	case DuckReset:
 		panic(http.ErrAbortHandler)
@@ -64,12 +64,12 @@ func (f DuckFault) answer(w http.ResponseWriter, r *http.Request, said string, r
 	case DuckEcho:
 		plain(w, http.StatusOK, wrongEcho(said))
 	case DuckSlow:
-		pause(r, late)
+		wait(r.Context(), time.After(late), nil)
 		plain(w, http.StatusOK, said)
 	case DuckTrickle:
 		plain(w, http.StatusOK, "")
 		for i := range said {
-			pause(r, late/time.Duration(len(said)))
+			wait(r.Context(), time.After(late/time.Duration(len(said))), nil)
 			_, _ = io.WriteString(w, said[i:i+1])
 			_ = http.NewResponseController(w).Flush()
 		}
@@ -85,22 +85,6 @@ func wrongEcho(said string) string {
 		lines[1] = "192.0.2.99"
 	}
 	return strings.Join(lines, "\n")
-}
-
-// wait returns when the caller leaves or the fault is released.
-func wait(r *http.Request, released <-chan struct{}) {
-	select {
-	case <-r.Context().Done():
-	case <-released:
-	}
-}
-
-// pause waits for that time, or until the caller leaves.
-func pause(r *http.Request, d time.Duration) {
-	select {
-	case <-time.After(d):
-	case <-r.Context().Done():
-	}
 }
 
 // plain answers as DuckDNS does: in chunks, with the cookies of its load balancer.

@@ -17,7 +17,7 @@ type NameServer struct {
 	fault  NameServerFault
 	asked  int
 
-	server dnsServer
+	server packetServer
 }
 
 // NameServerFault is what is wrong with a name server.
@@ -45,7 +45,7 @@ func (d *DuckDNS) NameServer(addr netip.AddrPort) (*NameServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &NameServer{duck: d, server: dnsServer{tcp: tcp, udp: udp}}
+	s := &NameServer{duck: d, server: packetServer{tcp: tcp, udp: udp}}
 	s.server.reply = s.reply
 	s.server.start()
 	return s, nil
@@ -91,7 +91,7 @@ func (s *NameServer) SetFault(f NameServerFault) {
 func (s *NameServer) Close() { s.server.close() }
 
 // reply returns the answer to a packet; nil: none.
-func (s *NameServer) reply(packet []byte, _ netip.Addr, udp bool) []byte {
+func (s *NameServer) reply(packet []byte, _ netip.AddrPort, udp bool) []byte {
 	q, ok := parseQuestion(packet)
 	if !ok {
 		return nil

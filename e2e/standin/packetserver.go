@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// dnsServer answers DNS questions over UDP and TCP, or over one of them. It ends by close.
-type dnsServer struct {
+// packetServer answers packets over UDP and TCP, as those of DNS, or over one of them. It ends by close.
+type packetServer struct {
 	// reply returns the answer to a packet; nil: none, and over TCP the connection ends.
-	reply func(packet []byte, from netip.Addr, udp bool) []byte
+	reply func(packet []byte, from netip.AddrPort, udp bool) []byte
 
 	udp   net.PacketConn // nil: TCP alone
 	tcp   net.Listener   // nil: UDP alone
@@ -38,7 +38,7 @@ func listenBoth(addr netip.AddrPort) (net.Listener, net.PacketConn, error) {
 }
 
 // start begins to answer.
-func (s *dnsServer) start() {
+func (s *packetServer) start() {
 	s.conns = map[net.Conn]bool{}
 	if s.udp != nil {
 		s.wg.Go(s.serveUDP)
@@ -49,7 +49,7 @@ func (s *dnsServer) start() {
 }
 
 // close ends it, and waits for that. An answer that is being made must not wait for anything then.
-func (s *dnsServer) close() {
+func (s *packetServer) close() {
 	if s.udp != nil {
 		_ = s.udp.Close()
 	}
@@ -65,7 +65,7 @@ func (s *dnsServer) close() {
 	s.wg.Wait()
 }
 
-func (s *dnsServer) serveUDP() {
+func (s *packetServer) serveUDP() {
 	packet := make([]byte, 4096)
 	for {
 		n, from, err := s.udp.ReadFrom(packet)
@@ -81,7 +81,7 @@ func (s *dnsServer) serveUDP() {
 	}
 }
 
-func (s *dnsServer) serveTCP() {
+func (s *packetServer) serveTCP() {
 	for {
 		c, err := s.tcp.Accept()
 		if err != nil {
@@ -99,7 +99,7 @@ func (s *dnsServer) serveTCP() {
 }
 
 // serveConn answers the questions of one connection, each after its length (RFC 1035, 4.2.2).
-func (s *dnsServer) serveConn(c net.Conn) {
+func (s *packetServer) serveConn(c net.Conn) {
 	defer func() {
 		_ = c.Close()
 		s.mu.Lock()
@@ -125,13 +125,10 @@ func (s *dnsServer) serveConn(c net.Conn) {
 	}
 }
 
-// addrOf returns the address of one who asks.
-func addrOf(a net.Addr) netip.Addr {
-	ap, err := netip.ParseAddrPort(a.String())
-	if err != nil {
-		return netip.Addr{}
-	}
-	return ap.Addr().Unmap().WithZone("")
+// addrOf returns the address and port of one who asks.
+func addrOf(a net.Addr) netip.AddrPort {
+	ap, _ := netip.ParseAddrPort(a.String())
+	return netip.AddrPortFrom(ap.Addr().Unmap().WithZone(""), ap.Port())
 }
 
 // late is how much later a slow answer comes.
