@@ -28,6 +28,7 @@ type block struct {
 	once      map[string]pos        // all else that may stand once only
 	openOK    []at[zones.NodeName]
 	passed    []at[string] // names of `passthrough`
+	sources   []at[Source] // of cfg.Detect
 }
 
 // newBlock returns a block that says nothing yet, so that all defaults hold.

@@ -35,6 +35,7 @@ func (b *block) finish() {
 	b.checkStatus()
 	b.checkOpenOK()
 	b.checkPassthrough()
+	b.checkDetect()
 }
 
 func (b *block) fillIn() {
@@ -45,6 +46,9 @@ func (b *block) fillIn() {
 	if !b.has("uplink") {
 		c.Uplinks = []zones.Uplink{{Name: "wan", Auto: true}}
 		b.cfg.Uplinks = []UplinkDetect{{Name: "wan"}}
+	}
+	if len(b.cfg.Detect) == 0 {
+		b.cfg.Detect = DefaultSources()
 	}
 	if !b.has("ns") {
 		c.NS = []zones.NameServer{{Name: defaultNS}}

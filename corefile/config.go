@@ -33,7 +33,7 @@ type Config struct {
 	TrustECS    []netip.Prefix // resolvers whose client subnet chooses the view
 
 	DuckDNS *DuckDNS       // nil: no duckdns line
-	Detect  []Source       // never empty: DefaultSources without a line that names one
+	Detect  []Source       // never empty: DefaultSources if no line names one
 	Allow   []netip.Prefix // special-purpose prefixes whose addresses count as external all the same
 
 	Balance        string // Caddy's name of a policy
@@ -112,7 +112,7 @@ type DuckDNS struct {
 	Token      Secret
 	Credential string // the name of a file in $CREDENTIALS_DIRECTORY, see systemd.exec(5)
 
-	API      string           // the URL that updates go to; empty: DuckDNS's own
+	API      string           // the scheme and host that updates go to, such as https://127.0.0.1:8443; empty: DuckDNS's own
 	Every    time.Duration    // between looks at the published record; 5 min
 	Refresh  time.Duration    // between pushes of an unchanged address; 24 h
 	NoVerify bool             // the published record is not looked at
@@ -125,8 +125,8 @@ type DuckDNS struct {
 type Source struct {
 	Kind      string           // opendns, cloudflare, google, akamai, https, interface, router, stun, command or file
 	Transport string           // of an operator: udp, dot or doh, always set; of a router: natpmp or upnp, empty: both
-	Args      []string         // a URL; an interface; a HOST:PORT; a command with its words; a path; UPnP's URL
-	At        []netip.AddrPort // who is asked instead of those that are known for it; nil: those
+	Args      []string         // a URL; an interface; a HOST:PORT; a command with its words; a path; UPnP's URL, if it is given
+	At        []netip.AddrPort // who is asked instead of those that are known for it, ports filled in; nil: those
 }
 
 // Affinity says what keeps a client on its node.

@@ -3,6 +3,7 @@ package corefile_test
 import (
 	"errors"
 	"io/fs"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -70,6 +71,22 @@ func check(t *testing.T, configs []*corefile.Config, err error) {
 
 func badListener(l corefile.Listener) bool { return l.Addr == "" || l.Plain && l.H3 }
 
+func noPort(a netip.AddrPort) bool { return !a.IsValid() || a.Port() == 0 }
+
+func badSource(s corefile.Source) bool {
+	return s.String() == "" || s.Operator() == "" || slices.ContainsFunc(s.At, noPort)
+}
+
+func goodDuck(d corefile.DuckDNS) bool {
+	tokens := 0
+	for _, given := range []bool{d.TokenFile != "", !d.Token.IsZero(), d.Credential != ""} {
+		if given {
+			tokens++
+		}
+	}
+	return tokens == 1 && d.Every > 0 && d.Refresh > 0 && !(d.NoIPv4 && d.NoIPv6) && !slices.ContainsFunc(d.VerifyAt, noPort)
+}
+
 // checkConfig says what everybody may rely on.
 func checkConfig(t *testing.T, c *corefile.Config) {
 	t.Helper()
@@ -109,6 +126,8 @@ func checkConfig(t *testing.T, c *corefile.Config) {
 		"tier":      cluster.Tier == zones.Nodes || len(cluster.Proxies) > 0,
 		"timing":    c.Interval > 0 && c.Timeout > 0 && c.Rise > 0 && c.Fall > 0,
 		"listen":    len(c.Listen) > 0 && !slices.ContainsFunc(c.Listen, badListener),
+		"detect":    len(c.Detect) > 0 && !slices.ContainsFunc(c.Detect, badSource),
+		"duckdns":   c.DuckDNS == nil || goodDuck(*c.DuckDNS),
 		"place":     c.File != "" && c.Line > 0,
 		"in a zone": !slices.ContainsFunc(c.Passthrough, func(name string) bool { return !c.InZone(name) }),
 	} {

@@ -25,6 +25,9 @@ var equal = cmp.Options{
 	}),
 }
 
+// token has the form of DuckDNS's.
+const token = "8f14e45f-ceea-467f-a8a3-5f1c0e3d2b1a"
+
 // server is a server block with one plex block, whose first property stands in line 3.
 func server(properties string) string {
 	return "home.duckdns.org {\nplex {\n" + properties + "\n}\n}\n"

@@ -43,7 +43,17 @@ func TestDefaults(t *testing.T) {
 			MinTTL:   time.Second,
 			Negative: 10 * time.Second,
 		},
-		Uplinks:     []corefile.UplinkDetect{{Name: "wan"}},
+		Uplinks: []corefile.UplinkDetect{{Name: "wan"}},
+		Detect: []corefile.Source{
+			{Kind: "cloudflare", Transport: "dot"},
+			{Kind: "opendns", Transport: "dot"},
+			{Kind: "opendns", Transport: "udp"},
+			{Kind: "google", Transport: "udp"},
+			{Kind: "akamai", Transport: "udp"},
+			{Kind: "https", Args: []string{"https://api.ipify.org"}},
+			{Kind: "https", Args: []string{"https://checkip.amazonaws.com"}},
+			{Kind: "router"},
+		},
 		Probe:       corefile.Probe{Kind: corefile.ProbePlex},
 		Interval:    2 * time.Second,
 		Timeout:     time.Second,
@@ -77,6 +87,8 @@ func TestEveryDefaultEqualsAnExplicitValue(t *testing.T) {
 		ttl 10s 1s
 		negative 10s
 		ns ns1
+		detect cloudflare dot opendns dot opendns udp google udp akamai udp
+		detect https https://api.ipify.org https https://checkip.amazonaws.com router
 		balance uri_hash
 		affinity plex
 		tls internal
@@ -93,6 +105,18 @@ func TestEveryDefaultEqualsAnExplicitValue(t *testing.T) {
 	withProxy, explicitly := block(t, "proxy 192.168.1.2"), block(t, "proxy 192.168.1.2:443\nanswer proxies all")
 	if diff := cmp.Diff(withProxy, explicitly, equal); diff != "" {
 		t.Errorf("explicit defaults with a proxy differ (-default +explicit):\n%s", diff)
+	}
+	for line, explicit := range map[string]string{
+		"duckdns token_file f":                      "duckdns home token_file f every 5m refresh 24h",
+		"duckdns token from $CREDENTIALS_DIRECTORY": "duckdns home token from $CREDENTIALS_DIRECTORY/duckdns_token every 5m refresh 24h",
+		"detect opendns cloudflare google akamai":   "detect opendns udp cloudflare dot google udp akamai udp",
+		"detect cloudflare at 192.0.2.1 ::1 opendns dot at 192.0.2.2 router natpmp at 192.0.2.3 https https://a.example:8443/ip at 192.0.2.4": "detect cloudflare at 192.0.2.1:853 [::1]:853 opendns dot at 192.0.2.2:853 router natpmp at 192.0.2.3:5351 https https://a.example:8443/ip at 192.0.2.4:8443",
+		"detect cloudflare doh at 192.0.2.1 google at 192.0.2.2 https https://a.example/ip at 192.0.2.4":                                      "detect cloudflare doh at 192.0.2.1:443 google at 192.0.2.2:53 https https://a.example/ip at 192.0.2.4:443",
+		"duckdns token_file f verify at 192.0.2.1 2001:db8::1":                                                                                "duckdns token_file f verify at 192.0.2.1:53 [2001:db8::1]:53",
+	} {
+		if diff := cmp.Diff(block(t, line), block(t, explicit), equal); diff != "" {
+			t.Errorf("%s differs from %s (-default +explicit):\n%s", line, explicit, diff)
+		}
 	}
 }
 
@@ -116,9 +140,9 @@ func TestProperties(t *testing.T) {
 			}
 		}
 	}
-	uplink := func(u zones.Uplink, d corefile.UplinkDetect, inactive ...string) func(*config) {
+	uplink := func(u zones.Uplink, d corefile.UplinkDetect) func(*config) {
 		return func(c *config) {
-			c.Cluster.Uplinks, c.Uplinks, c.Inactive = []zones.Uplink{u}, []corefile.UplinkDetect{d}, inactive
+			c.Cluster.Uplinks, c.Uplinks = []zones.Uplink{u}, []corefile.UplinkDetect{d}
 		}
 	}
 	ports := func(all ...string) (ap []netip.AddrPort) {
@@ -129,11 +153,12 @@ func TestProperties(t *testing.T) {
 	}
 	duck := func(change func(*corefile.DuckDNS)) func(*config) {
 		return func(c *config) {
-			c.DuckDNS = &corefile.DuckDNS{Name: "home", TokenFile: "/etc/t", Refresh: 24 * time.Hour}
-			c.Inactive = []string{"duckdns"}
+			c.DuckDNS = &corefile.DuckDNS{Name: "home", TokenFile: "/etc/t", Every: 5 * time.Minute, Refresh: 24 * time.Hour}
 			change(c.DuckDNS)
 		}
 	}
+	type source = corefile.Source
+	detect := func(all ...source) func(*config) { return func(c *config) { c.Detect = all } }
 	for _, tc := range []struct {
 		name, line string
 		change     func(*config)
@@ -201,7 +226,7 @@ func TestProperties(t *testing.T) {
 			c.Cluster.Prefixes.External = prefixes("192.168.9.0/24", "fd12:9::/64", "127.0.0.2/32")
 		}},
 
-		{"uplink, auto", "uplink dsl auto", uplink(zones.Uplink{Name: "dsl", Auto: true}, corefile.UplinkDetect{Name: "dsl"}, "uplink auto")},
+		{"uplink, auto", "uplink dsl auto", uplink(zones.Uplink{Name: "dsl", Auto: true}, corefile.UplinkDetect{Name: "dsl"})},
 		{
 			"uplink, addresses", "uplink dsl 203.0.113.7 2001:db8::7",
 			uplink(zones.Uplink{Name: "dsl", Addrs: []netip.Addr{addr("203.0.113.7"), addr("2001:db8::7")}}, corefile.UplinkDetect{Name: "dsl"}),
@@ -209,11 +234,11 @@ func TestProperties(t *testing.T) {
 		{
 			"uplink, via and probe", "uplink dsl 203.0.113.7 via ppp0 probe tcp 1.1.1.1:853",
 			uplink(zones.Uplink{Name: "dsl", Addrs: []netip.Addr{addr("203.0.113.7")}, Probe: "1.1.1.1:853"},
-				corefile.UplinkDetect{Name: "dsl", Via: "ppp0"}, "uplink via"),
+				corefile.UplinkDetect{Name: "dsl", Via: "ppp0"}),
 		},
 		{
 			"uplink, IPv6 given", "uplink dsl auto ipv6 2001:db8::7",
-			uplink(zones.Uplink{Name: "dsl", Auto: true, Addrs: []netip.Addr{addr("2001:db8::7")}}, corefile.UplinkDetect{Name: "dsl"}, "uplink auto"),
+			uplink(zones.Uplink{Name: "dsl", Auto: true, Addrs: []netip.Addr{addr("2001:db8::7")}}, corefile.UplinkDetect{Name: "dsl"}),
 		},
 		{
 			"uplink, IPv6 off", "uplink dsl 203.0.113.7 ipv6 off",
@@ -221,18 +246,15 @@ func TestProperties(t *testing.T) {
 		},
 		{
 			"uplink, IPv6 suffix", "uplink dsl auto ipv6 ::10",
-			uplink(zones.Uplink{Name: "dsl", Auto: true}, corefile.UplinkDetect{Name: "dsl", Suffix: addr("::10"), Bits: 64},
-				"uplink auto", "uplink ipv6 ::SUFFIX"),
+			uplink(zones.Uplink{Name: "dsl", Auto: true}, corefile.UplinkDetect{Name: "dsl", Suffix: addr("::10"), Bits: 64}),
 		},
 		{
 			"uplink, IPv6 suffix behind a short prefix", "uplink dsl auto ipv6 ::2:0:0:0:10/56",
-			uplink(zones.Uplink{Name: "dsl", Auto: true}, corefile.UplinkDetect{Name: "dsl", Suffix: addr("::2:0:0:0:10"), Bits: 56},
-				"uplink auto", "uplink ipv6 ::SUFFIX"),
+			uplink(zones.Uplink{Name: "dsl", Auto: true}, corefile.UplinkDetect{Name: "dsl", Suffix: addr("::2:0:0:0:10"), Bits: 56}),
 		},
 		{"uplinks in order", "uplink b auto via eth1\nuplink a auto", func(c *config) {
 			c.Cluster.Uplinks = []zones.Uplink{{Name: "b", Auto: true}, {Name: "a", Auto: true}}
 			c.Uplinks = []corefile.UplinkDetect{{Name: "b", Via: "eth1"}, {Name: "a"}}
-			c.Inactive = []string{"uplink auto", "uplink via"}
 		}},
 
 		{"answer nodes", "answer nodes", func(*config) {}},
@@ -292,30 +314,83 @@ func TestProperties(t *testing.T) {
 		{"trust_ecs", "trust_ecs 192.168.1.1 fd12::/64", func(c *config) { c.TrustECS = prefixes("192.168.1.1/32", "fd12::/64") }},
 
 		{"duckdns", "duckdns token_file /etc/t", duck(func(*corefile.DuckDNS) {})},
-		{"duckdns, token", "duckdns token abc", duck(func(d *corefile.DuckDNS) { d.TokenFile, d.Token = "", corefile.NewSecret("abc") })},
+		{"duckdns, token", "duckdns token " + token, duck(func(d *corefile.DuckDNS) { d.TokenFile, d.Token = "", corefile.NewSecret(token) })},
+		{"duckdns, credential", "duckdns token from $CREDENTIALS_DIRECTORY", duck(func(d *corefile.DuckDNS) {
+			d.TokenFile, d.Credential = "", "duckdns_token"
+		})},
+		{"duckdns, credential of another name", "duckdns token from $CREDENTIALS_DIRECTORY/duck ipv4 off", duck(func(d *corefile.DuckDNS) {
+			d.TokenFile, d.Credential, d.NoIPv4 = "", "duck", true
+		})},
 		{"duckdns, name", "duckdns House token_file /etc/t", duck(func(d *corefile.DuckDNS) { d.Name = "house" })},
 		{"duckdns, name like an option", "duckdns tokens token_file /etc/t", duck(func(d *corefile.DuckDNS) { d.Name = "tokens" })},
-		{"duckdns, options", "duckdns token_file /etc/t every 5m refresh 12h verify off ipv6 off", duck(func(d *corefile.DuckDNS) {
-			d.Every, d.Refresh, d.NoVerify, d.NoIPv6 = 5*time.Minute, 12*time.Hour, true, true
+		{"duckdns, options", "duckdns token_file /etc/t every 1m refresh 12h verify off ipv6 off", duck(func(d *corefile.DuckDNS) {
+			d.Every, d.Refresh, d.NoVerify, d.NoIPv6 = time.Minute, 12*time.Hour, true, true
 		})},
 		{"duckdns, IPv6 only", "duckdns ipv4 off token_file /etc/t", duck(func(d *corefile.DuckDNS) { d.NoIPv4 = true })},
-		{"detect", "detect opendns cloudflare dot router https https://ip.example\ndetect command /bin/ip --4 file", func(c *config) {
-			c.Detect = []corefile.Source{
-				{Kind: "opendns"},
-				{Kind: "cloudflare", Args: []string{"dot"}},
-				{Kind: "router"},
-				{Kind: "https", Args: []string{"https://ip.example"}},
-				{Kind: "command", Args: []string{"/bin/ip", "--4", "file"}},
-			}
-			c.Inactive = []string{"detect"}
+		{"duckdns, verified elsewhere", "duckdns verify at 192.0.2.1 [::1]:5353 token_file /etc/t", duck(func(d *corefile.DuckDNS) {
+			d.VerifyAt = ports("192.0.2.1:53", "[::1]:5353")
+		})},
+		{"duckdns, API", "duckdns token_file /etc/t api https://duck.example/update", duck(func(d *corefile.DuckDNS) {
+			d.API = "https://duck.example"
+		})},
+		{"duckdns, API on this host", "duckdns token_file /etc/t api http://[::1]:8080/", duck(func(d *corefile.DuckDNS) {
+			d.API = "http://[::1]:8080"
+		})},
+
+		{"detect, operators", "detect opendns cloudflare google akamai", detect(
+			source{Kind: "opendns", Transport: "udp"}, source{Kind: "cloudflare", Transport: "dot"},
+			source{Kind: "google", Transport: "udp"}, source{Kind: "akamai", Transport: "udp"},
+		)},
+		{"detect, by all ways", "detect opendns udp opendns dot\ndetect cloudflare udp cloudflare dot cloudflare doh", detect(
+			source{Kind: "opendns", Transport: "udp"}, source{Kind: "opendns", Transport: "dot"},
+			source{Kind: "cloudflare", Transport: "udp"}, source{Kind: "cloudflare", Transport: "dot"}, source{Kind: "cloudflare", Transport: "doh"},
+		)},
+		{"detect, at", "detect opendns at 192.0.2.1:5353 ::1 cloudflare doh at [::1]:8443", detect(
+			source{Kind: "opendns", Transport: "udp", At: ports("192.0.2.1:5353", "[::1]:53")},
+			source{Kind: "cloudflare", Transport: "doh", At: ports("[::1]:8443")},
+		)},
+		{"detect, at an IPv6 address that ends like a port", "detect cloudflare at 2606:4700:4700::853 [2606:4700:4700::1:853] opendns at ::1:853", detect(
+			source{Kind: "cloudflare", Transport: "dot", At: ports("[2606:4700:4700::853]:853", "[2606:4700:4700::1:853]:853")},
+			source{Kind: "opendns", Transport: "udp", At: ports("[::1:853]:53")},
+		)},
+		{"detect, HTTPS", "detect https https://ip.example/v4?x=1 at 192.0.2.1 https https://[2001:db8::1]:8443", detect(
+			source{Kind: "https", Args: []string{"https://ip.example/v4?x=1"}, At: ports("192.0.2.1:443")},
+			source{Kind: "https", Args: []string{"https://[2001:db8::1]:8443"}},
+		)},
+		{"detect, router both ways", "detect cloudflare router", detect(source{Kind: "cloudflare", Transport: "dot"}, source{Kind: "router"})},
+		{"detect, router each way", "detect router natpmp at 192.168.1.1 router upnp cloudflare", detect(
+			source{Kind: "router", Transport: "natpmp", At: ports("192.168.1.1:5351")}, source{Kind: "router", Transport: "upnp"},
+			source{Kind: "cloudflare", Transport: "dot"},
+		)},
+		{"detect, UPnP at its URL", "detect router upnp at http://192.168.1.1:5000/rootDesc.xml cloudflare", detect(
+			source{Kind: "router", Transport: "upnp", Args: []string{"http://192.168.1.1:5000/rootDesc.xml"}},
+			source{Kind: "cloudflare", Transport: "dot"},
+		)},
+		{"detect, STUN", "detect stun stun.example:3478 stun [::1]:3478 cloudflare", detect(
+			source{Kind: "stun", Args: []string{"stun.example:3478"}}, source{Kind: "stun", Args: []string{"[::1]:3478"}},
+			source{Kind: "cloudflare", Transport: "dot"},
+		)},
+		{"detect, command with all its words", "detect command /bin/ip --at at 192.0.2.1 file", detect(
+			source{Kind: "command", Args: []string{"/bin/ip", "--at", "at", "192.0.2.1", "file"}},
+		)},
+		{"detect, this host's own word", "detect interface eth0 file /run/ip", detect(
+			source{Kind: "interface", Args: []string{"eth0"}}, source{Kind: "file", Args: []string{"/run/ip"}},
+		)},
+		{"detect, the interface of each uplink", "uplink a auto via eth0\nuplink b auto via eth1\ndetect interface eth0 interface eth1", func(c *config) {
+			c.Cluster.Uplinks = []zones.Uplink{{Name: "a", Auto: true}, {Name: "b", Auto: true}}
+			c.Uplinks = []corefile.UplinkDetect{{Name: "a", Via: "eth0"}, {Name: "b", Via: "eth1"}}
+			detect(source{Kind: "interface", Args: []string{"eth0"}}, source{Kind: "interface", Args: []string{"eth1"}})(c)
 		}},
-		{"detect, the rest", "detect interface eth0 stun stun.example:3478 file /run/ip", func(c *config) {
-			c.Detect = []corefile.Source{
-				{Kind: "interface", Args: []string{"eth0"}},
-				{Kind: "stun", Args: []string{"stun.example:3478"}},
-				{Kind: "file", Args: []string{"/run/ip"}},
-			}
-			c.Inactive = []string{"detect"}
+		{"detect, one voice for an uplink that is given", "uplink a 203.0.113.7\ndetect interface eth9 opendns", func(c *config) {
+			uplink(zones.Uplink{Name: "a", Addrs: []netip.Addr{addr("203.0.113.7")}}, corefile.UplinkDetect{Name: "a"})(c)
+			detect(source{Kind: "interface", Args: []string{"eth9"}}, source{Kind: "opendns", Transport: "udp"})(c)
+		}},
+		{"detect, exceptions alone", "detect allow 100.64.0.0/10 2001:db8::/32\ndetect allow 192.0.2.1", func(c *config) {
+			c.Allow = prefixes("100.64.0.0/10", "2001:db8::/32", "192.0.2.1/32")
+		}},
+		{"detect, exceptions between sources", "detect cloudflare allow 10.0.0.0/8 router", func(c *config) {
+			detect(source{Kind: "cloudflare", Transport: "dot"}, source{Kind: "router"})(c)
+			c.Allow = prefixes("10.0.0.0/8")
 		}},
 
 		{"balance", "balance least_conn", func(c *config) { c.Balance = "least_conn" }},

@@ -42,10 +42,14 @@ var properties = []property{
 	{name: "wildcard", read: (*block).wildcard, usage: "wildcard"},
 	{name: "trust_ecs", read: (*block).trustECS, usage: "trust_ecs PREFIX..."},
 	{
-		name: "duckdns", inactive: true, secret: true, read: (*block).duckDNS,
-		usage: "duckdns [NAME] token_file FILE|token TOKEN [every D] [refresh D] [verify off] [ipv4 off] [ipv6 off]",
+		name: "duckdns", secret: true, read: (*block).duckDNS,
+		usage: "duckdns [NAME] token_file FILE|token TOKEN|token from $CREDENTIALS_DIRECTORY[/NAME] " +
+			"[every D] [refresh D] [verify off|verify at ADDRESS[:PORT]...] [api URL] [ipv4 off] [ipv6 off]",
 	},
-	{name: "detect", many: true, inactive: true, read: (*block).detect, usage: "detect SOURCE..."},
+	{
+		name: "detect", many: true, read: (*block).detect,
+		usage: "detect SOURCE [at ADDRESS[:PORT]...]...|allow PREFIX...",
+	},
 	{name: "balance", read: (*block).balance, usage: "balance POLICY"},
 	{name: "affinity", read: (*block).affinity, usage: "affinity plex [by client]|off"},
 	{name: "tls", read: (*block).tls, usage: "tls acme EMAIL [dns] [ca URL]|internal|files CERT KEY|off"},

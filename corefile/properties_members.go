@@ -135,7 +135,6 @@ func (b *block) uplink(w *words) {
 	case next == "auto":
 		w.next()
 		u.Auto = true
-		b.inactive("uplink auto")
 	case next == "":
 		w.need("auto or ADDRESS")
 	case !strings.ContainsAny(next, ".:"):
@@ -166,7 +165,6 @@ func (b *block) uplinkOptions(w *words, u *zones.Uplink, d *UplinkDetect) {
 		switch o {
 		case "via":
 			d.Via = w.need("INTERFACE")
-			b.inactive("uplink via")
 		case "ipv6":
 			b.uplinkIPv6(w, u, d)
 		case "probe":
@@ -191,7 +189,6 @@ func (b *block) uplinkIPv6(w *words, u *zones.Uplink, d *UplinkDetect) {
 	case !u.Auto:
 		w.giveUp("ipv6 %s needs auto: its upper half is the detected prefix", word)
 	default:
-		b.inactive("uplink ipv6 ::SUFFIX")
 		suffix := value(w, "ipv6", parseSuffix)
 		d.Suffix, d.Bits = suffix.Addr(), suffix.Bits()
 	}

@@ -217,13 +217,25 @@ func TestParseTakesWhatASetupGets(t *testing.T) {
 }
 
 func TestNoSecretInErrors(t *testing.T) {
-	const secret = "8f14e45f-ceea-467f-a8a3-5f1c0e3d2b1a"
+	const secret = token
 	for _, line := range []string{
 		"duckdns " + secret,
 		"duckdns home " + secret,
 		"duckdns token " + secret + " " + secret,
 		"duckdns token " + secret + " verify " + secret,
 		"duckdns token " + secret + " token_file f",
+		"duckdns token_file " + secret,
+		"duckdns token_file f every " + secret,
+		"duckdns token_file f verify at " + secret,
+		"duckdns token_file f api " + secret,
+		"duckdns token_file f api https://www.duckdns.org/update?domains=home&token=" + secret,
+		"duckdns token from " + secret,
+		"duckdns token from " + secret + "/duckdns_token",
+		"duckdns token '" + secret + "'",
+		"duckdns token DUCKDNS_TOKEN=" + secret,
+		"duckdns token " + secret[1:],
+		"duckdns " + secret + " token_file f",
+		"duckdns " + secret + ".duckdns.org token_file f",
 		"notify " + secret,
 		"notify smtp//u:" + secret + "@h",
 		"notify ntfy://" + secret + " ntfy://" + secret,

@@ -135,7 +135,11 @@ func value[T any](w *words, what string, parse func(string) (T, error)) T {
 		return none
 	}
 	v, err := parse(word)
-	if err != nil {
+	switch {
+	case err != nil && w.secret && tokenLike.MatchString(word):
+		w.errorf("%s [redacted] looks like a token: write token before it", what)
+		return none
+	case err != nil:
 		w.errorf("%s %w", what, err)
 		return none
 	}

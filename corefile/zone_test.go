@@ -71,14 +71,14 @@ func TestInZone(t *testing.T) {
 // TestDuckDNSName says which name a block has at DuckDNS without one of its own.
 func TestDuckDNSName(t *testing.T) {
 	for _, tc := range []struct{ keys, line, want string }{
-		{"home.duckdns.org", "duckdns token t", "home"},
-		{"plex.home.duckdns.org", "duckdns token t", "home"},
-		{"example.org", "duckdns home token t", "home"},
-		{"example.org", "duckdns token t", `Corefile:4: duckdns: NAME is missing: it must be given, since the zone "example.org." does not end in .duckdns.org.`},
-		{"duckdns.org", "duckdns token t", `Corefile:4: duckdns: NAME is missing: it must be given, since the zone "duckdns.org." does not end in .duckdns.org.`},
-		{"a.duckdns.org b.duckdns.org", "duckdns token t", `Corefile:4: duckdns: NAME is missing: it must be given with several zones`},
-		{"a.duckdns.org b.duckdns.org", "duckdns b token t", "b"},
-		{"a..org", "duckdns token t", `Corefile:2: zone "a..org" is no domain name of at most 170 characters`},
+		{"home.duckdns.org", "duckdns token " + token, "home"},
+		{"plex.home.duckdns.org", "duckdns token " + token, "home"},
+		{"example.org", "duckdns home token " + token, "home"},
+		{"example.org", "duckdns token " + token, `Corefile:4: duckdns: NAME is missing: it must be given, since the zone "example.org." does not end in .duckdns.org.`},
+		{"duckdns.org", "duckdns token " + token, `Corefile:4: duckdns: NAME is missing: it must be given, since the zone "duckdns.org." does not end in .duckdns.org.`},
+		{"a.duckdns.org b.duckdns.org", "duckdns token " + token, `Corefile:4: duckdns: NAME is missing: it must be given with several zones`},
+		{"a.duckdns.org b.duckdns.org", "duckdns b token_file t", "b"},
+		{"a..org", "duckdns token " + token, `Corefile:2: zone "a..org" is no domain name of at most 170 characters`},
 	} {
 		text := tc.keys + " {\nplex {\nnode plex1 docker1\n" + tc.line + "\n}\n}\n"
 		var got string

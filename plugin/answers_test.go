@@ -424,7 +424,7 @@ func TestEDNSSizes(t *testing.T) {
 }
 
 func TestCacheBypassZones(t *testing.T) {
-	h := newHouse(t, with(oneProxy, "keys home.duckdns.org tls://home.duckdns.org home.example.org:5353", "duckdns home token x")...)
+	h := newHouse(t, with(oneProxy, "keys home.duckdns.org tls://home.duckdns.org home.example.org:5353", "duckdns home token_file /x")...)
 	if got := h.CacheBypassZones(); !slices.Equal(got, []string{"home.duckdns.org.", "home.example.org."}) {
 		t.Errorf("got %v", got)
 	}
