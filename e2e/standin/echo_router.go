@@ -66,7 +66,8 @@ func upnpDescription() string {
 		"<controlURL>" + upnpControl + "</controlURL><eventSubURL>/evt/IPConn</eventSubURL></service></serviceList>"
 	list := func(device string) string { return "<deviceList>" + device + "</deviceList>" }
 	connection := upnpDevice("WANConnectionDevice", service)
-	return `<?xml version="1.0"?><root xmlns="urn:schemas-upnp-org:device-1-0"><specVersion><major>1</major><minor>0</minor></specVersion>` +
+	return `<?xml version="1.0"?><root xmlns="urn:schemas-upnp-org:device-1-0">` +
+		"<specVersion><major>1</major><minor>0</minor></specVersion>" +
 		upnpDevice("InternetGatewayDevice", list(upnpDevice("WANDevice", list(connection)))) + "</root>"
 }
 

@@ -113,7 +113,8 @@ func (w *echoWorld) exchange(s *standin.EchoServer, network string, q *dns.Msg) 
 		return nil, err
 	}
 	r := new(dns.Msg)
-	return r, r.Unpack(body)
+	err = r.Unpack(body)
+	return r, err
 }
 
 func TestEchoOverDNS(t *testing.T) {
