@@ -36,7 +36,7 @@ const (
 	First   Why = "first"   // nothing is known to be published
 	Change  Why = "change"  // the uplink has another address, or another uplink must be used
 	Return  Why = "return"  // a preferred uplink is up again
-	Again   Why = "again"   // a push of another address has failed, and may have been taken all the same
+	Again   Why = "again"   // a push of another address has failed, but may have been taken
 	Drift   Why = "drift"   // the name servers show another address than the one that was pushed
 	Refresh Why = "refresh" // the last push is long ago: the token must be known to be good before it matters
 )
@@ -243,12 +243,19 @@ func (r record) failed(addr netip.Addr, err error, now time.Time, jitter func(ti
 		r.Retry = now.Add(jitter(doubled(slowFirst, slowMost, r.Refusals)))
 		return r
 	}
-	r.Doubt = true
+	r.Doubt = r.Doubt || addr != r.Published
 	r.Failures++
 	r.Retry = now.Add(jitter(doubled(retryFirst, retryMost, r.Failures)))
 	if e, ok := errors.AsType[*StatusError](err); ok && e.RetryAfter > 0 {
 		r.Hold = now.Add(min(e.RetryAfter, holdMost))
 	}
+	return r
+}
+
+// cutOff returns the record after a push that ended because we did. It is no failure, and the next one need not
+// keep away from it.
+func (r record) cutOff(addr netip.Addr) record {
+	r.Doubt, r.TriedAddr = r.Doubt || addr != r.Published, addr
 	return r
 }
 

@@ -9,10 +9,13 @@ import (
 
 // Report is the newest there is to say about a domain. It is immutable.
 type Report struct {
-	Name    string    // home.duckdns.org
-	At      time.Time // when it was made
-	Waiting bool      // an earlier instance still writes the record
-	Verify  bool      // the name servers are looked at
+	Name string // home.duckdns.org
+	// At is when the last turn that has ended began: the outcome of every [Worker.Trigger] before that is in
+	// here. Zero: none has ended yet.
+	At      time.Time
+	Waiting bool   // an earlier instance still writes the record
+	Verify  bool   // the name servers are looked at
+	Token   string // why there is no token to push with; empty: there is one
 	IPv4    FamilyReport
 	IPv6    FamilyReport
 }
@@ -62,8 +65,11 @@ func (w *Worker) Report() Report { return *w.report.Load() }
 // tell makes a new report.
 func (w *Worker) tell(waiting bool) {
 	r := &Report{
-		Name: w.name, At: time.Now(), Waiting: waiting, Verify: !w.o.Config.NoVerify,
+		Name: w.name, At: w.turned, Waiting: waiting, Verify: !w.o.Config.NoVerify,
 		IPv4: FamilyReport{Off: true}, IPv6: FamilyReport{Off: true},
+	}
+	if w.tokenErr != nil {
+		r.Token = w.tokenErr.Error()
 	}
 	for _, k := range w.keepers {
 		if k.family == zones.IPv6 {

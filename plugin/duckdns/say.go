@@ -9,6 +9,9 @@ import (
 	"plexha/zones"
 )
 
+// tellAfter is how long something must have failed before the log says so: what lasts shorter needs nobody.
+const tellAfter = 10 * time.Minute
+
 // recordType is how a family's record is called.
 func recordType(f zones.Family) string {
 	if f == zones.IPv6 {

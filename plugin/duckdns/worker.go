@@ -3,17 +3,14 @@ package duckdns
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"plexha/corefile"
-	"plexha/corefile/watch"
 	"plexha/zones"
 )
 
@@ -44,36 +41,6 @@ type Options struct {
 	jitter func(time.Duration) time.Duration
 }
 
-// Result is how a push has ended, as metrics name it.
-type Result string
-
-// The results of pushes.
-const (
-	Updated  Result = "updated"
-	NoChange Result = "nochange"
-	KO       Result = "ko"
-	HTTP     Result = "http"     // another status than 200
-	Foreign  Result = "foreign"  // an answer that is not DuckDNS's
-	Timeout  Result = "timeout"  // no answer in time
-	Mismatch Result = "mismatch" // an answer that repeats another address
-	Failed   Result = "error"    // all else
-)
-
-// What a hanging network may take of the loop's time. The publisher and the verifier have shorter deadlines of
-// their own.
-const (
-	longestPush = 30 * time.Second
-	longestLook = 15 * time.Second
-)
-
-// tellAfter is how long pushes must have failed before the log says so: what lasts shorter needs nobody.
-const tellAfter = 10 * time.Minute
-
-var (
-	errPushTooLong = errors.New("the push took too long")
-	errLookTooLong = errors.New("the look took too long")
-)
-
 // Worker keeps the records of one domain, and is the only one that does.
 type Worker struct {
 	o       Options
@@ -90,6 +57,8 @@ type Worker struct {
 	tokenRead bool // once at least, successfully or not
 	alerted   bool // about KO
 	unsaved   bool // something is newer than the state file
+
+	turned time.Time // when the last turn that was not cut off began
 }
 
 // keeper keeps the record of one family.
@@ -208,116 +177,22 @@ func (w *Worker) follow(ctx context.Context) {
 
 // turn does all that is due, and returns when there is more to do.
 func (w *Worker) turn(ctx context.Context) (next time.Time) {
+	began := time.Now()
+	select {
+	case <-w.trigger: // so that a report of a turn holds the outcome of what was asked for before it
+		w.hurry()
+	default:
+	}
 	for _, k := range w.keepers {
 		w.keep(ctx, k)
 		next = earliest(next, k.plan.next)
 		next = earliest(next, w.complain(k))
 	}
+	if ctx.Err() == nil {
+		w.turned = began
+	}
 	w.tell(false)
 	return next
-}
-
-// keep acts for one family until nothing is due. Each push and each look put the next one off.
-func (w *Worker) keep(ctx context.Context, k *keeper) {
-	for ctx.Err() == nil {
-		w.readToken()
-		k.plan = decide(k.record, w.evidence(k), time.Now())
-		switch {
-		case k.plan.push:
-			w.push(ctx, k)
-		case k.plan.look:
-			w.look(ctx, k)
-		default:
-			return
-		}
-		w.tell(false)
-	}
-}
-
-func (w *Worker) evidence(k *keeper) evidence {
-	return evidence{
-		candidates: ofFamily(w.o.Candidates(), k.family), sight: k.sight,
-		refresh: w.o.Config.Refresh, verify: k.looks, tokenless: w.tokenErr != nil,
-	}
-}
-
-// push tells DuckDNS the wanted address.
-func (w *Worker) push(ctx context.Context, k *keeper) {
-	began, c := time.Now(), k.plan.wanted
-	reply, err := w.publish(ctx, c.Addr)
-	now := time.Now()
-	if err != nil && ctx.Err() != nil {
-		k.record.Doubt, w.unsaved = true, true // it was cut off, and is no failure
-		return
-	}
-	w.o.Observe(resultOf(reply, err), now.Sub(began))
-	before := k.record
-	if err != nil {
-		k.record = before.failed(c.Addr, err, now, w.o.jitter)
-		w.sayFailed(k, err)
-	} else {
-		k.record = before.taken(c, k.plan.why, reply, now)
-		k.sight = k.sight.afterPush(now)
-		w.sayTaken(k, before)
-	}
-	w.save()
-}
-
-func (w *Worker) publish(ctx context.Context, addr netip.Addr) (Reply, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, longestPush, errPushTooLong)
-	defer cancel()
-	return w.o.Publisher.Publish(ctx, addr)
-}
-
-// resultOf classes the end of a push.
-func resultOf(reply Reply, err error) Result {
-	status, isStatus := errors.AsType[*StatusError](err)
-	network, isNetwork := errors.AsType[net.Error](err)
-	switch {
-	case err == nil && reply.Changed:
-		return Updated
-	case err == nil:
-		return NoChange
-	case errors.Is(err, ErrRefused):
-		return KO
-	case errors.Is(err, ErrEcho):
-		return Mismatch
-	case errors.Is(err, ErrForeign):
-		return Foreign
-	case isStatus && status != nil:
-		return HTTP
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, errPushTooLong), isNetwork && network.Timeout():
-		return Timeout
-	default:
-		return Failed
-	}
-}
-
-// look looks at what the name servers show.
-func (w *Worker) look(ctx context.Context, k *keeper) {
-	looking, cancel := context.WithTimeoutCause(ctx, longestLook, errLookTooLong)
-	defer cancel()
-	shown, err := w.o.Verifier.Look(looking, k.family)
-	if ctx.Err() != nil {
-		return
-	}
-	now := time.Now()
-	f := judge(shown, err, k.record.Published, w.o.Refuse)
-	if r, ok := k.record.adopted(f, k.plan.wanted.Uplink); ok {
-		before := k.record
-		k.record, w.unsaved = r, true
-		w.sayTaken(k, before)
-		f = judge(shown, err, r.Published, w.o.Refuse)
-	}
-	before, record := k.sight, k.record
-	k.sight = before.after(f, now, w.o.Config.Every, w.o.jitter)
-	if f.view == Verified {
-		k.record, w.unsaved = record.verified(f, now), true
-	}
-	w.saySeen(k, before, record)
-	if f.view == Verified && record.Verified.IsZero() {
-		w.save()
-	}
 }
 
 // hurry forgets what our own patience has put off.
@@ -334,37 +209,4 @@ func (w *Worker) saveLast() {
 	if w.unsaved {
 		w.save()
 	}
-}
-
-// watchToken wakes the worker when the token's file changes. Without, it reads the file whenever it wakes anyway.
-func (w *Worker) watchToken(ctx context.Context) {
-	err := watch.Files(ctx, []string{w.o.Config.TokenFile}, func() { fill(w.touched) })
-	if err != nil {
-		w.log.to[debug](err.Error())
-	}
-}
-
-// readToken reads the token, and forgets the failures of another one. Only a hash of it is kept.
-func (w *Worker) readToken() {
-	t, err := w.o.Token()
-	var sum [sha256.Size]byte
-	if err == nil {
-		sum = sha256.Sum256([]byte(t.Reveal()))
-	}
-	known, before := w.tokenRead, w.tokenSum
-	w.tokenRead, w.tokenSum, w.tokenErr = true, sum, err
-	if err != nil {
-		w.log.say("token", severe, fmt.Sprintf("%s cannot be kept up to date: %v", w.name, err))
-		return
-	}
-	if !known || sum == before {
-		return
-	}
-	w.log.forget("token")
-	w.log.forget("ko")
-	w.alerted, w.unsaved = false, true
-	for _, k := range w.keepers {
-		k.record = k.record.renewed()
-	}
-	w.log.say("new token", info, w.name+": there is another token")
 }
