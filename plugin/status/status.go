@@ -1,2 +1,114 @@
-// Package status shows how a cluster is, over HTTP and over a Unix socket, and takes the operator's triggers.
+// Package status shows how the clusters of a plexdns are, over HTTP and over a Unix socket, and takes the
+// operator's triggers.
+//
+// GET /status.json is a [Document]. POST /detect starts a round of detection of the external addresses, and
+// POST /duckdns a look at the published record, with a push if it needs one; `?zone=ZONE` says whose. Both
+// answer 202 at once. What goes wrong is told as {"error": "..."}.
+//
+// Others than this machine see what their block's `public` shows them, and change nothing. The socket is for
+// those who may write to the state folder.
 package status
+
+import (
+	"net/netip"
+	"slices"
+	"sync"
+
+	"plexha/plugin/duckdns"
+	"plexha/plugin/wanip"
+	"plexha/zones"
+)
+
+// Source is one cluster that is shown. All of it may be called by several goroutines at once, and none of it
+// waits.
+type Source interface {
+	// Zone returns the name that the cluster goes by, fully qualified: its first origin.
+	Zone() string
+	Snapshot() *zones.Snapshot
+	// External returns a report for each uplink whose address is detected.
+	External() []wanip.Report
+	// DuckDNS returns nil without a `duckdns` line.
+	DuckDNS() *duckdns.Report
+	// Detect starts a round of detection soon.
+	Detect()
+	// Push has the record looked at soon, and pushed if it needs to be, whatever is waited for.
+	Push()
+}
+
+// Options say where a cluster is shown, and to whom.
+type Options struct {
+	Addr    netip.AddrPort   // of the page; the zero AddrPort: nowhere
+	Public  bool             // shown to others than this machine, who can change nothing
+	Dir     string           // the state folder, which holds the socket; empty: there is no socket
+	Version string           // plexdns's
+	Info    func(msg string) // told where it listens
+	Warn    func(msg string) // told what goes wrong that does not matter to the answers
+}
+
+// Servers are the listeners of one CoreDNS instance: the blocks that name one address share it, and so do
+// those with one state folder. The zero value has none.
+type Servers struct {
+	mu   sync.Mutex
+	open map[string]*server // by address or path
+}
+
+// Open shows a cluster until leave is called, which may be done again. Of two clusters of one zone the one that
+// came last is shown. The error is a [*ListenError]: a socket that cannot be had is only warned of.
+func (s *Servers) Open(o Options, src Source) (leave func(), err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g := &guest{Source: src, public: o.Public}
+	var entered []string
+	if o.Addr.IsValid() {
+		if err := s.enter(o.Addr.String(), g, func() (*server, error) { return atAddr(o) }); err != nil {
+			return nil, err
+		}
+		entered = append(entered, o.Addr.String())
+	}
+	if o.Dir != "" {
+		path := Socket(o.Dir)
+		if err := s.enter(path, g, func() (*server, error) { return atSocket(o) }); err != nil {
+			o.Warn(err.Error() + ": plexctl cannot reach plexdns")
+		} else {
+			entered = append(entered, path)
+		}
+	}
+	return sync.OnceFunc(func() { s.leave(entered, g) }), nil
+}
+
+// enter adds a guest to the server of a name, which is made if there is none.
+func (s *Servers) enter(name string, g *guest, listen func() (*server, error)) error {
+	srv := s.open[name]
+	if srv == nil {
+		var err error
+		if srv, err = listen(); err != nil {
+			return err
+		}
+		if s.open == nil {
+			s.open = map[string]*server{}
+		}
+		s.open[name] = srv
+	}
+	srv.change(func(guests []*guest) []*guest { return append(guests, g) })
+	return nil
+}
+
+// leave takes a guest out of the servers of these names. The last one closes the door.
+func (s *Servers) leave(names []string, g *guest) {
+	s.mu.Lock()
+	var empty []*server
+	for _, name := range names {
+		srv := s.open[name]
+		srv.change(func(guests []*guest) []*guest {
+			return slices.DeleteFunc(guests, func(other *guest) bool { return other == g })
+		})
+		if len(*srv.guests.Load()) == 0 {
+			delete(s.open, name)
+			empty = append(empty, srv)
+		}
+	}
+	s.mu.Unlock()
+	for _, srv := range empty {
+		srv.close()
+	}
+}
