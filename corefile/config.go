@@ -126,7 +126,7 @@ type Source struct {
 	Kind      string           // opendns, cloudflare, google, akamai, https, interface, router, stun, command or file
 	Transport string           // of an operator: udp, dot or doh, always set; of a router: natpmp or upnp, empty: both
 	Args      []string         // a URL; an interface; a HOST:PORT; a command with its words; a path; UPnP's URL, if it is given
-	At        []netip.AddrPort // who is asked instead of those that are known for it, ports filled in; nil: those
+	At        []netip.AddrPort // who is asked instead of those that are known for it, with its port, but a router; nil: those
 }
 
 // Affinity says what keeps a client on its node.

@@ -74,6 +74,9 @@ func badListener(l corefile.Listener) bool { return l.Addr == "" || l.Plain && l
 func noPort(a netip.AddrPort) bool { return !a.IsValid() || a.Port() == 0 }
 
 func badSource(s corefile.Source) bool {
+	if s.Kind == "router" {
+		return len(s.At) > 1 || len(s.At) == 1 && (!s.At[0].IsValid() || s.At[0].Port() != 0)
+	}
 	return s.String() == "" || s.Operator() == "" || slices.ContainsFunc(s.At, noPort)
 }
 

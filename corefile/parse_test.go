@@ -110,9 +110,9 @@ func TestEveryDefaultEqualsAnExplicitValue(t *testing.T) {
 		"duckdns token_file f":                      "duckdns home token_file f every 5m refresh 24h",
 		"duckdns token from $CREDENTIALS_DIRECTORY": "duckdns home token from $CREDENTIALS_DIRECTORY/duckdns_token every 5m refresh 24h",
 		"detect opendns cloudflare google akamai":   "detect opendns udp cloudflare dot google udp akamai udp",
-		"detect cloudflare at 192.0.2.1 ::1 opendns dot at 192.0.2.2 router natpmp at 192.0.2.3 https https://a.example:8443/ip at 192.0.2.4": "detect cloudflare at 192.0.2.1:853 [::1]:853 opendns dot at 192.0.2.2:853 router natpmp at 192.0.2.3:5351 https https://a.example:8443/ip at 192.0.2.4:8443",
-		"detect cloudflare doh at 192.0.2.1 google at 192.0.2.2 https https://a.example/ip at 192.0.2.4":                                      "detect cloudflare doh at 192.0.2.1:443 google at 192.0.2.2:53 https https://a.example/ip at 192.0.2.4:443",
-		"duckdns token_file f verify at 192.0.2.1 2001:db8::1":                                                                                "duckdns token_file f verify at 192.0.2.1:53 [2001:db8::1]:53",
+		"detect cloudflare at 192.0.2.1 ::1 opendns dot at 192.0.2.2 https https://a.example:8443/ip at 192.0.2.4": "detect cloudflare at 192.0.2.1:853 [::1]:853 opendns dot at 192.0.2.2:853 https https://a.example:8443/ip at 192.0.2.4:8443",
+		"detect cloudflare doh at 192.0.2.1 google at 192.0.2.2 https https://a.example/ip at 192.0.2.4":           "detect cloudflare doh at 192.0.2.1:443 google at 192.0.2.2:53 https https://a.example/ip at 192.0.2.4:443",
+		"duckdns token_file f verify at 192.0.2.1 2001:db8::1":                                                     "duckdns token_file f verify at 192.0.2.1:53 [2001:db8::1]:53",
 	} {
 		if diff := cmp.Diff(block(t, line), block(t, explicit), equal); diff != "" {
 			t.Errorf("%s differs from %s (-default +explicit):\n%s", line, explicit, diff)
@@ -357,9 +357,12 @@ func TestProperties(t *testing.T) {
 			source{Kind: "https", Args: []string{"https://ip.example/v4?x=1"}, At: ports("192.0.2.1:443")},
 			source{Kind: "https", Args: []string{"https://[2001:db8::1]:8443"}},
 		)},
-		{"detect, router both ways", "detect cloudflare router", detect(source{Kind: "cloudflare", Transport: "dot"}, source{Kind: "router"})},
-		{"detect, router each way", "detect router natpmp at 192.168.1.1 router upnp cloudflare", detect(
-			source{Kind: "router", Transport: "natpmp", At: ports("192.168.1.1:5351")}, source{Kind: "router", Transport: "upnp"},
+		{"detect, router both ways", "detect cloudflare router at 192.168.1.1", detect(
+			source{Kind: "cloudflare", Transport: "dot"}, source{Kind: "router", At: ports("192.168.1.1:0")},
+		)},
+		{"detect, router each way", "detect router natpmp at 192.168.1.1 router upnp at 192.168.1.2 cloudflare", detect(
+			source{Kind: "router", Transport: "natpmp", At: ports("192.168.1.1:0")},
+			source{Kind: "router", Transport: "upnp", At: ports("192.168.1.2:0")},
 			source{Kind: "cloudflare", Transport: "dot"},
 		)},
 		{"detect, UPnP at its URL", "detect router upnp at http://192.168.1.1:5000/rootDesc.xml cloudflare", detect(

@@ -10,10 +10,9 @@ import (
 
 // Where servers listen unless told otherwise.
 const (
-	portDNS    = 53   // RFC 1035 4.2
-	portDoT    = 853  // RFC 7858 3.1
-	portHTTPS  = 443  // RFC 9110 4.2.2
-	portNATPMP = 5351 // RFC 6886 3
+	portDNS   = 53  // RFC 1035 4.2
+	portDoT   = 853 // RFC 7858 3.1
+	portHTTPS = 443 // RFC 9110 4.2.2
 )
 
 // kinds are the sources of the external address.
@@ -43,7 +42,7 @@ func (b *block) detected(w *words, s Source) bool {
 	case kindCommand, kindFile: // two of them could contradict each other, and both are the operator's
 		return b.again(w, "detect "+s.Kind, s.Kind)
 	case kindRouter:
-		for _, way := range []string{"natpmp", "upnp"} {
+		for _, way := range routerWays {
 			if s.Transport != "" && s.Transport != way {
 				continue
 			}
@@ -66,7 +65,7 @@ func source(w *words) Source {
 		w.giveUp("at stands behind no source that can be asked elsewhere: write %s", w.usage)
 	default:
 		allowed := append(slices.Clone(kinds), wordAllow)
-		near := didYouMean(s.Kind, append(allowed, "udp", "dot", "doh", "natpmp", "upnp"))
+		near := didYouMean(s.Kind, slices.Concat(allowed, []string{"udp", "dot", "doh"}, routerWays))
 		w.giveUp("%q is not %s%s", s.Kind, listed(allowed), near)
 	}
 	if w.lost {
@@ -105,20 +104,34 @@ func operator(w *words, s *Source) {
 	s.At = w.at(map[string]uint16{"udp": portDNS, "dot": portDoT, "doh": portHTTPS}[s.Transport])
 }
 
-// router takes the way that the router is asked, and whom, which is known for one way only.
+// router takes the way that the router is asked, and where it is. Each way has a port of its own.
 func router(w *words, s *Source) {
-	switch word := w.peek(); {
-	case w.maybe("natpmp"):
-		s.Transport = word
-		s.At = w.at(portNATPMP)
-	case w.maybe("upnp"):
-		s.Transport = word
-		if w.maybe(wordAt) {
-			s.Args = []string{value(w, wordAt, parseUPnP)}
-		}
-	case word == wordAt:
-		w.giveUp("router at what: write router natpmp at ADDRESS, or router upnp at URL")
+	if slices.Contains(routerWays, w.peek()) {
+		s.Transport = w.next()
 	}
+	if !w.maybe(wordAt) {
+		return
+	}
+	if s.Transport == "upnp" && strings.Contains(w.peek(), "://") {
+		s.Args = []string{value(w, "URL", parseUPnP)}
+		return
+	}
+	s.At = []netip.AddrPort{netip.AddrPortFrom(value(w, "ADDRESS", parseRouter), 0)}
+}
+
+// routerWays are the ways to ask a router. Without one both are tried.
+var routerWays = []string{"natpmp", "upnp"}
+
+// parseRouter takes the address of a router, which knows no other external address than an IPv4 one.
+func parseRouter(s string) (netip.Addr, error) {
+	if h, err := splitHostPort(s); err == nil && h.port != 0 {
+		return netip.Addr{}, fmt.Errorf("%q has a port: routers are asked at 5351 (NAT-PMP) and 1900 (UPnP)", s)
+	}
+	addr, err := parseAddr(s)
+	if err == nil && !addr.Is4() {
+		return netip.Addr{}, fmt.Errorf("%q is no IPv4 address, by which routers are asked", s)
+	}
+	return addr, err
 }
 
 // wordAt stands before those that are asked instead of the known ones.
