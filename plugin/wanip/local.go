@@ -10,13 +10,6 @@ import (
 	"plexha/zones"
 )
 
-const (
-	// operatorHost runs what this host knows by itself.
-	operatorHost = "this host"
-	// operatorRouter runs the router, however it is asked.
-	operatorRouter = "router"
-)
-
 type uplinkKey struct{}
 
 // withUplink tells the sources that want to know whose address they are asked for.
