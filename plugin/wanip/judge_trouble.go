@@ -1,0 +1,182 @@
+package wanip
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"plexha/zones"
+)
+
+// longSilence is how long nobody must have told an address before that is worth a warning: a router that starts
+// anew takes less.
+const longSilence = 10 * time.Minute
+
+// topic is what a trouble is about. Of each there is one at a time.
+type topic string
+
+// The topics, with what the log says when the trouble is over.
+const (
+	noInbound   topic = "what the router has outside is what the Internet sees again"
+	redirected  topic = "port 53 is not redirected any more"
+	unconfirmed topic = "the sources agree again"
+	nobody      topic = "the sources tell an address again"
+)
+
+// lasting is how long a trouble must last before it is worth a line in the log. Short of a tick: sources do not
+// all see a change at the same moment.
+func (t topic) lasting() time.Duration {
+	if t == nobody {
+		return longSilence
+	}
+	return 50 * time.Second
+}
+
+// trouble is something that the operator should know, and can mend.
+type trouble struct {
+	topic topic
+	text  string
+}
+
+// diagnose says what is wrong, going by the findings that were judged last. Expected says that there should be
+// an address of this family.
+func (m memory) diagnose(findings []Finding, f zones.Family, expected bool) []trouble {
+	var out []trouble
+	add := func(about topic, text string) {
+		if text != "" {
+			out = append(out, trouble{about, text})
+		}
+	}
+	if f == zones.IPv4 {
+		add(noInbound, m.translated(findings))
+	}
+	redirect := redirection(findings)
+	add(redirected, redirect)
+	if redirect == "" {
+		add(unconfirmed, m.contradiction(findings))
+	}
+	if expected && m.silent.rounds > 0 {
+		add(nobody, fmt.Sprintf("no source tells an %s address since %s: %s",
+			familyWord(f), m.silent.since.UTC().Format(time.RFC3339), m.stays()))
+	}
+	return out
+}
+
+// translated says that packets from outside do not reach the router: the address that the Internet sees is not
+// the router's.
+func (m memory) translated(findings []Finding) string {
+	const advice = "ask the provider for an address of your own, forward the ports of the router in front if that is yours too, " +
+		"or publish IPv6 alone (`duckdns ... ipv4 off`)"
+	if len(m.voices) == 0 {
+		return ""
+	}
+	for _, f := range findings {
+		switch {
+		case f.Nature != Router || !f.Addr.IsValid() || f.Addr == m.known.Addr:
+		case f.Refused != "":
+			return fmt.Sprintf("inbound IPv4 cannot work: the router's own address outside is none of the Internet's (%s), "+
+				"which sees %s: %s", f.Refused, m.known.Addr, advice)
+		default:
+			return fmt.Sprintf("inbound IPv4 cannot work: the router has %s outside, and the Internet sees %s: %s",
+				f.Addr, m.known.Addr, advice)
+		}
+	}
+	return ""
+}
+
+// redirection says that somebody on the way answers for the name servers that are asked: one of the answers
+// cannot be theirs, or all that came without TLS contradict those that came with it.
+func redirection(findings []Finding) string {
+	var why []string
+	for _, f := range findings {
+		if errors.Is(f.Err, ErrRedirected) {
+			why = append(why, f.Source+": "+f.Err.Error())
+		}
+	}
+	if why == nil {
+		why = against(findings)
+	}
+	if why == nil {
+		return ""
+	}
+	return fmt.Sprintf("port 53 is redirected (%s): let this host ask name servers outside, or name only sources over dot, doh and https with `detect`",
+		strings.Join(why, ", "))
+}
+
+// against returns what the sources of plain DNS say if two operators or more do, and all of them other than
+// those over TLS, which agree.
+func against(findings []Finding) []string {
+	var secure netip.Addr
+	var said, operators []string
+	for _, f := range findings {
+		if !f.Secure || f.Nature != Echo || !f.votes() {
+			continue
+		}
+		if secure.IsValid() && f.Addr != secure {
+			return nil
+		}
+		secure = f.Addr
+	}
+	for _, f := range findings {
+		if f.Secure || f.Nature != Echo || !f.Addr.IsValid() || strings.HasPrefix(f.Source, "stun ") {
+			continue
+		}
+		if f.Addr == secure {
+			return nil
+		}
+		said = append(said, fmt.Sprintf("%s says %s", f.Source, f.Addr))
+		if !slices.Contains(operators, f.Operator) {
+			operators = append(operators, f.Operator)
+		}
+	}
+	if !secure.IsValid() || len(operators) < 2 {
+		return nil
+	}
+	return append(said, fmt.Sprintf("the Internet sees %s", secure))
+}
+
+// contradiction says that the sources disagree, or that too few of them tell a new address.
+func (m memory) contradiction(findings []Finding) string {
+	var order []netip.Addr
+	by := map[netip.Addr][]string{}
+	for _, f := range findings {
+		if !f.votes() || f.Nature == Router && len(m.voices) > 0 {
+			continue
+		}
+		if by[f.Addr] == nil {
+			order = append(order, f.Addr)
+		}
+		by[f.Addr] = append(by[f.Addr], f.Source)
+	}
+	switch {
+	case len(order) > 1:
+		var said []string
+		for _, a := range order {
+			said = append(said, fmt.Sprintf("%s by %s", a, strings.Join(by[a], ", ")))
+		}
+		return fmt.Sprintf("the sources disagree (%s): %s", strings.Join(said, "; "), m.stays())
+	case len(order) == 1 && order[0] != m.known.Addr && order[0] != m.candidate.addr:
+		return fmt.Sprintf("%s is not believed, since only %s tells it: two operators must, one of them over TLS or from this host: %s",
+			order[0], strings.Join(by[order[0]], ", "), m.stays())
+	default:
+		return ""
+	}
+}
+
+// stays says what is used meanwhile.
+func (m memory) stays() string {
+	if !m.known.Addr.IsValid() {
+		return "none is published"
+	}
+	return m.known.Addr.String() + " stays"
+}
+
+func familyWord(f zones.Family) string {
+	if f == zones.IPv6 {
+		return "IPv6"
+	}
+	return "IPv4"
+}

@@ -1,0 +1,157 @@
+package wanip
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"plexha/zones"
+)
+
+// Result is what came of one question, for metrics.
+type Result uint8
+
+// The results.
+const (
+	Same    Result = iota // the address that is known
+	Other                 // another one
+	Refused               // one that cannot be the external address
+	Nothing               // there is none of that family
+	Failed                // no answer, or none that could be understood
+)
+
+var resultNames = [...]string{"same", "other", "refused", "nothing", "error"}
+
+// String returns the result's word in metrics.
+func (r Result) String() string { return resultNames[r] }
+
+// Observation is one question that was answered, or was not.
+type Observation struct {
+	Uplink string
+	Source string
+	Family zones.Family
+	Result Result
+	Took   time.Duration
+}
+
+// result says what a finding means to one who knows an address.
+func (f Finding) result(known netip.Addr) Result {
+	switch {
+	case errors.Is(f.Err, ErrNothing):
+		return Nothing
+	case f.Err != nil:
+		return Failed
+	case f.Refused != "":
+		return Refused
+	case f.Addr == known:
+		return Same
+	default:
+		return Other
+	}
+}
+
+// Log is where messages go. A nil member drops its own.
+type Log struct {
+	Info    func(msg string)
+	Warning func(msg string)
+}
+
+func (l Log) orSilent() Log {
+	if l.Info == nil {
+		l.Info = func(string) {}
+	}
+	if l.Warning == nil {
+		l.Warning = func(string) {}
+	}
+	return l
+}
+
+// Family returns what the report says of one family.
+func (r *Report) Family(f zones.Family) FamilyReport { return *r.family(f) }
+
+func (r *Report) family(f zones.Family) *FamilyReport {
+	if f == zones.IPv6 {
+		return &r.IPv6
+	}
+	return &r.IPv4
+}
+
+// confirms reports whether an address that is published was found, or told again, in this process.
+func (r *Report) confirms(a netip.Addr) bool {
+	return slices.Contains(r.Published, a) && !r.family(zones.FamilyOf(a)).Known.Confirmed.IsZero()
+}
+
+func troubleText(troubles []trouble) string {
+	var texts []string
+	for _, t := range troubles {
+		texts = append(texts, t.text)
+	}
+	return strings.Join(texts, "; ")
+}
+
+// quiet is how long nothing more is said of a topic after something was.
+const quiet = time.Hour
+
+// talker says each trouble once, when it has lasted for a while, and when it is over. One that comes and goes is
+// heard of once an hour.
+type talker struct{ topics map[topic]*talk }
+
+type talk struct {
+	began time.Time // when the trouble did; the zero Time: there is none
+	told  bool      // that it is there
+	last  time.Time // when something was said
+}
+
+// newTalker returns a talker who has told these troubles already.
+func newTalker(told []trouble, now time.Time) talker {
+	t := talker{map[topic]*talk{}}
+	for _, o := range told {
+		t.topics[o.topic] = &talk{began: now, told: true, last: now}
+	}
+	return t
+}
+
+// tell returns what is to be said of the troubles that there are, and whether some are left to be told later.
+func (t talker) tell(troubles []trouble, now time.Time) (begins, ends []string, later bool) {
+	for _, o := range troubles {
+		k := t.topics[o.topic]
+		if k == nil {
+			k = &talk{}
+			t.topics[o.topic] = k
+		}
+		if k.began.IsZero() {
+			k.began = now
+		}
+		switch {
+		case k.told:
+		case now.Sub(k.began) >= o.topic.lasting() && (k.last.IsZero() || now.Sub(k.last) >= quiet):
+			k.told, k.last = true, now
+			begins = append(begins, o.text)
+		default:
+			later = true
+		}
+	}
+	for about, k := range t.topics {
+		if slices.ContainsFunc(troubles, func(o trouble) bool { return o.topic == about }) {
+			continue
+		}
+		if k.told {
+			ends = append(ends, string(about))
+		}
+		k.began, k.told = time.Time{}, false
+	}
+	slices.Sort(ends)
+	return begins, ends, later
+}
+
+// changed says that an address was found, for the log.
+func changed(f zones.Family, before, after Known) string {
+	text := fmt.Sprintf("its %s address is %s (%s)", familyWord(f), after.Addr, strings.Join(after.By, ", "))
+	if before.Addr.IsValid() {
+		text += fmt.Sprintf("; it was %s", before.Addr)
+	}
+	return text
+}
