@@ -95,6 +95,10 @@ var importRules = []imports{
 		why: "both programs keep files in one folder, and plexctl writes there",
 	},
 	{
+		folder: "corefile/token", ours: []string{"corefile"}, only: []string{std}, never: []string{coredns, caddy},
+		why: "both programs tell DuckDNS with one token, and plexctl looks at it",
+	},
+	{
 		folder: "corefile/watch", only: []string{"github.com/fsnotify/fsnotify"}, never: []string{coredns, caddy},
 		why: "both programs watch files, and neither needs more for it than the kernel's word",
 	},
@@ -107,8 +111,32 @@ var importRules = []imports{
 		why: "the parts of the plugin do not know the whole",
 	},
 	{
-		folder: "proxy", ours: []string{"zones/...", "corefile/...", "plugin/probe", "proxy/..."}, never: []string{coredns},
-		why: "plexproxy runs without plexdns; they share what is below them and the probes",
+		folder: "plugin/via", ours: []string{"zones"}, only: []string{"golang.org/x/sys"}, never: []string{coredns, caddy},
+		why: "the way out knows nothing of what is asked, so that probes, echoes and pushes all take it",
+	},
+	{
+		folder: "plugin/resolve", ours: []string{"zones", "plugin/via"}, never: []string{coredns, caddy},
+		why: "both programs ask what DuckDNS shows the world, and plexproxy holds no CoreDNS",
+	},
+	{
+		folder: "plugin/wanip", ours: []string{"zones/...", "corefile/...", "plugin/via", "plugin/resolve", "plugin/probe"},
+		never: []string{coredns, caddy},
+		why:   "what our address is does not depend on who answers with it, or tells DuckDNS",
+	},
+	{
+		folder: "plugin/duckdns", ours: []string{"zones/...", "corefile/...", "plugin/via", "plugin/resolve"},
+		never: []string{coredns, caddy},
+		why:   "what DuckDNS is told does not depend on how it was found",
+	},
+	{
+		folder: "plugin/status",
+		ours:   []string{"zones/...", "corefile/...", "plugin/resolve", "plugin/wanip", "plugin/duckdns"}, never: []string{caddy},
+		why: "a status page shows what others know",
+	},
+	{
+		folder: "proxy", ours: []string{"zones/...", "corefile/...", "plugin/probe", "plugin/resolve", "proxy/..."},
+		never: []string{coredns},
+		why:   "plexproxy runs without plexdns; they share what is below them, the probes and the public resolvers",
 	},
 	{
 		folder: "proxy/affinity", ours: []string{"zones"}, only: []string{xxhash}, never: []string{coredns, caddy},
@@ -124,7 +152,7 @@ var importRules = []imports{
 		why: "a relay knows its cluster, not the program",
 	},
 	{
-		folder: "proxy/certs", never: []string{coredns},
+		folder: "proxy/certs", ours: []string{"corefile", "corefile/token", "plugin/via", "plugin/resolve"}, never: []string{coredns},
 		why: "where certificates come from has nothing to do with nodes",
 	},
 	{
@@ -231,6 +259,20 @@ func TestImportRules(t *testing.T) {
 		{"corefile/watch", "plexha/corefile", false, false},
 		{"corefile/state", "plexha/corefile", false, true},
 		{"corefile/state", "plexha/corefile/watch", false, false},
+		{"corefile/token", "plexha/corefile", false, true},
+		{"corefile/token", "plexha/corefile/state", false, false},
+		{"plugin/via", "golang.org/x/sys/unix", false, true},
+		{"plugin/via", "plexha/corefile", false, false},
+		{"plugin/resolve", "plexha/plugin/via", false, true},
+		{"plugin/resolve", coredns + "/plugin", false, false},
+		{"plugin/wanip", "plexha/plugin/resolve", false, true},
+		{"plugin/wanip", "plexha/plugin/duckdns", false, false},
+		{"plugin/duckdns", "plexha/corefile/token", false, true},
+		{"plugin/duckdns", "plexha/plugin/wanip", false, false},
+		{"plugin/status", "plexha/plugin/wanip", false, true},
+		{"plugin/status", "plexha/plugin", false, false},
+		{"proxy/certs", "plexha/plugin/resolve", false, true},
+		{"proxy/certs", "plexha/plugin/probe", false, false},
 		{"zones/diary", "plexha/zones/board", false, true},
 		{"zones/diary", xxhash, false, false},
 		{"plugin", "plexha/plugin/probe", false, true},
