@@ -62,6 +62,22 @@ func TestBuild(t *testing.T) {
 	}
 }
 
+// TestBuildSaysWhereTheTokenIs: a file is read by the module, at each use.
+func TestBuildSaysWhereTheTokenIs(t *testing.T) {
+	for line, want := range map[string]string{
+		"token_file /etc/t":                         `"token_file":"/etc/t"`,
+		"token from $CREDENTIALS_DIRECTORY/duck_t":  `"credential":"duck_t"`,
+		"token_file /etc/t api https://192.0.2.1:8": `{"domain":"home","name":"plexha_duckdns","token_file":"/etc/t"}`,
+	} {
+		blocks := read(t, "home.duckdns.org {\nplex {\nnode plex1 docker1\ntls acme mail@example.com dns\nduckdns "+line+"\n}\n}\n")
+		got, err := proxy.Build(blocks, proxy.Settings{})
+		got = bytes.Join(bytes.Fields(got), nil)
+		if err != nil || !bytes.Contains(got, []byte(want)) {
+			t.Errorf("%s: error %v, no %s in\n%s", line, err, want, got)
+		}
+	}
+}
+
 func TestBuildIsTheSameEachTime(t *testing.T) {
 	blocks, err := corefile.Load("testdata/several.corefile")
 	if err != nil {

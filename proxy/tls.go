@@ -99,9 +99,10 @@ func (b *builder) byDNS(c *corefile.Config) (policies []*caddytls.AutomationPoli
 	for _, origin := range c.Cluster.Origins {
 		subjects := certs.Wildcard(origin)
 		acme := certs.ACME{Email: c.TLS.Email, CA: c.TLS.CA, DNS: &certs.DuckDNS{
-			Domain:    certs.Account(origin, c.DuckDNS.Name),
-			Token:     c.DuckDNS.Token.Reveal(),
-			TokenFile: c.DuckDNS.TokenFile,
+			Domain:     certs.Account(origin, c.DuckDNS.Name),
+			Token:      c.DuckDNS.Token.Reveal(),
+			TokenFile:  c.DuckDNS.TokenFile,
+			Credential: c.DuckDNS.Credential,
 		}}
 		policies = append(policies, acme.Policy(subjects))
 		automate = append(automate, subjects...)

@@ -34,8 +34,9 @@ type ACME struct {
 // DuckDNS says through which account the challenges are answered.
 type DuckDNS struct {
 	Domain      string // the account's domain, without .duckdns.org: what [Account] returns
-	Token       string // exactly one of Token and TokenFile is set
+	Token       string // exactly one of Token, TokenFile and Credential is set
 	TokenFile   string
+	Credential  string           // the name of a file in $CREDENTIALS_DIRECTORY
 	Resolvers   []netip.AddrPort // that find DuckDNS's name servers; nil: public ones
 	NameServers []netip.AddrPort // asked instead of those that are found
 	Hold        caddy.Duration   // 0: a minute; see [Provider]
@@ -87,10 +88,11 @@ func (d *DuckDNS) provider() any {
 		Domain      string           `json:"domain"`
 		Token       string           `json:"token,omitempty"`
 		TokenFile   string           `json:"token_file,omitempty"`
+		Credential  string           `json:"credential,omitempty"`
 		Resolvers   []netip.AddrPort `json:"resolvers,omitempty"`
 		NameServers []netip.AddrPort `json:"nameservers,omitempty"`
 		Hold        caddy.Duration   `json:"hold,omitempty"`
-	}{d.Domain, d.Token, d.TokenFile, d.Resolvers, d.NameServers, d.Hold}
+	}{d.Domain, d.Token, d.TokenFile, d.Credential, d.Resolvers, d.NameServers, d.Hold}
 }
 
 // Account returns the account's domain that holds the challenges of a zone: the label before .duckdns.org if

@@ -51,6 +51,14 @@ func TestPolicies(t *testing.T) {
 				`"propagation_timeout":-1,"resolvers":["1.1.1.1:53","9.9.9.9:53","8.8.8.8:53"],"override_domain":"home.duckdns.org"}}}]}`,
 		},
 		{
+			"acme by DNS, the token from systemd",
+			certs.ACME{DNS: &certs.DuckDNS{Domain: "home", Credential: "duckdns_token"}}.Policy([]string{"home.duckdns.org"}),
+			`{"subjects":["home.duckdns.org"],"issuers":[{"module":"acme",` +
+				`"challenges":{"http":{"disabled":true},"tls-alpn":{"disabled":true},"dns":{` +
+				`"provider":{"name":"plexha_duckdns","domain":"home","credential":"duckdns_token"},` +
+				`"propagation_timeout":-1,"resolvers":["1.1.1.1:53","9.9.9.9:53","8.8.8.8:53"],"override_domain":"home.duckdns.org"}}}]}`,
+		},
+		{
 			"acme by DNS, all said",
 			certs.ACME{DNS: &certs.DuckDNS{
 				Domain: "home", Token: tokenText, Hold: 1, Resolvers: []netip.AddrPort{ns1}, NameServers: []netip.AddrPort{ns2},

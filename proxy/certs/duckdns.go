@@ -40,6 +40,9 @@ type Provider struct {
 	// TokenFile holds the token. It is read at each use.
 	TokenFile string `json:"token_file,omitempty"`
 
+	// Credential is the name of a file in $CREDENTIALS_DIRECTORY that holds the token. It is read at each use.
+	Credential string `json:"credential,omitempty"`
+
 	// Resolvers are asked for DuckDNS's name servers. Default: Cloudflare's, Quad9's and Google's.
 	Resolvers []netip.AddrPort `json:"resolvers,omitempty"`
 
@@ -92,16 +95,10 @@ var label = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
 
 // Validate implements [caddy.Validator]. A token file is not read yet: it may come later than we do.
 func (p *Provider) Validate() error {
-	switch {
-	case !label.MatchString(p.Domain):
+	if !label.MatchString(p.Domain) {
 		return fmt.Errorf("domain %q: want the one label before %s", p.Domain, duckDNS)
-	case (p.Token == "") == (p.TokenFile == ""):
-		return errors.New("want a token or a token_file")
-	case p.Token != "":
-		return p.Token.check()
-	default:
-		return nil
 	}
+	return p.checkToken()
 }
 
 // String implements [fmt.Stringer].

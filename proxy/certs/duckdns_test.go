@@ -247,7 +247,7 @@ func TestProviderTokenFile(t *testing.T) {
 	}
 	put(t, file, []byte(`TOKEN="`+tokenText+`"`))
 	err := attempt()
-	if err == nil || !strings.Contains(err.Error(), file+": the token is not the 36 letters") {
+	if err == nil || !strings.Contains(err.Error(), file+": a name and = stand before the token") {
 		t.Errorf("not a token: error %v, want one that names the file", err)
 	}
 	hasNoToken(t, fmt.Sprint(err))
@@ -266,6 +266,23 @@ func TestProviderTokenFile(t *testing.T) {
 	}
 }
 
+func TestProviderCredential(t *testing.T) {
+	a := newAccount(t, say("OK"), map[string]any{"token": nil, "credential": "duckdns_token"})
+	t.Setenv("CREDENTIALS_DIRECTORY", "")
+	if _, err := a.AppendRecords(t.Context(), "duckdns.org.", record); err == nil || !strings.Contains(err.Error(), "LoadCredential=duckdns_token:") {
+		t.Errorf("no directory: error %v, want one that says what to write into the unit", err)
+	}
+	dir := t.TempDir()
+	put(t, filepath.Join(dir, "duckdns_token"), []byte(tokenText))
+	t.Setenv("CREDENTIALS_DIRECTORY", dir)
+	if _, err := a.AppendRecords(t.Context(), "duckdns.org.", record); err != nil {
+		t.Error(err)
+	}
+	if _, err := a.DeleteRecords(t.Context(), "duckdns.org.", record); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestProviderValidate(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -277,8 +294,11 @@ func TestProviderValidate(t *testing.T) {
 		{"no domain", map[string]any{"token": tokenText}, `domain ""`},
 		{"domain with its ending", map[string]any{"domain": "home.duckdns.org", "token": tokenText}, "the one label before .duckdns.org"},
 		{"several domains", map[string]any{"domain": "a,b", "token": tokenText}, `domain "a,b"`},
-		{"neither token nor file", map[string]any{"domain": "home"}, "want a token or a token_file"},
-		{"both", map[string]any{"domain": "home", "token": tokenText, "token_file": "/x"}, "want a token or a token_file"},
+		{"credential that is not there yet", map[string]any{"domain": "home", "credential": "duckdns_token"}, ""},
+		{"no token", map[string]any{"domain": "home"}, "want a token, a token_file or a credential"},
+		{"token and file", map[string]any{"domain": "home", "token": tokenText, "token_file": "/x"}, "one of them only"},
+		{"file and credential", map[string]any{"domain": "home", "credential": "x", "token_file": "/x"}, "one of them only"},
+		{"token in quotes", map[string]any{"domain": "home", "token": "'" + tokenText + "'"}, "the token stands in quotes"},
 		{"short token", map[string]any{"domain": "home", "token": tokenText[1:]}, "the token is not the 36 letters"},
 		{"resolver by name", map[string]any{"domain": "home", "token": tokenText, "resolvers": []string{"dns.example:53"}}, "dns.example"},
 		{"unknown field", map[string]any{"domain": "home", "tokn": tokenText}, "tokn"},

@@ -2,10 +2,11 @@ package certs
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
-	"os"
 	"strings"
+
+	"plexha/corefile"
+	"plexha/corefile/token"
 )
 
 // secret is a token, which no dump shows.
@@ -28,35 +29,35 @@ func (secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 // hide removes the secret from a text.
 func (s secret) hide(text string) string { return strings.ReplaceAll(text, string(s), redacted) }
 
-// tokenLength is that of the UUID that DuckDNS shows on its page, and libdns insists on it.
-const tokenLength = 36
-
-var errToken = errors.New("the token is not the 36 letters, digits and dashes that DuckDNS shows on its page")
-
-// check tells whether the token can be one. What could not stand in a URL unescaped would not be found again
-// in an error.
-func (s secret) check() error {
-	odd := strings.ContainsFunc(string(s), func(r rune) bool {
-		return r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
-	})
-	if odd || len(s) != tokenLength {
-		return errToken
+// source says where the token is, in the words of the Corefile.
+func (p *Provider) source() *corefile.DuckDNS {
+	return &corefile.DuckDNS{
+		Token:      corefile.NewSecret(string(p.Token)),
+		TokenFile:  p.TokenFile,
+		Credential: p.Credential,
 	}
-	return nil
 }
 
-// token returns the token of a file, or the given one if there is no file.
-func token(given secret, file string) (secret, error) {
-	if file == "" {
-		return given, given.check()
+// token returns the token, which may have changed since the last use.
+func (p *Provider) token() (secret, error) {
+	s, err := token.Of(p.source())
+	return secret(s.Reveal()), err
+}
+
+// checkToken refuses a configuration that names no token, or several, and a given one that is none.
+func (p *Provider) checkToken() error {
+	given := 0
+	for _, way := range []string{string(p.Token), p.TokenFile, p.Credential} {
+		if way != "" {
+			given++
+		}
 	}
-	content, err := os.ReadFile(file)
-	if err != nil {
-		return "", fmt.Errorf("reading DuckDNS's token: %w", err)
+	if given != 1 {
+		return errors.New("want a token, a token_file or a credential, and one of them only")
 	}
-	s := secret(strings.TrimSpace(string(content)))
-	if err := s.check(); err != nil {
-		return "", fmt.Errorf("%s: %w", file, err)
+	if p.Token == "" {
+		return nil // it may come later than we do
 	}
-	return s, nil
+	_, err := p.token()
+	return err
 }

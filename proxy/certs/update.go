@@ -41,7 +41,7 @@ func (p *Provider) clear(ctx context.Context, text string) error {
 // update makes one call. The library's provider is made anew for each: its mutex would let a call wait for
 // another one beyond its deadline, which is the only one that the call has.
 func (p *Provider) update(ctx context.Context, do change, text string) error {
-	tok, err := token(p.Token, p.TokenFile)
+	tok, err := p.token()
 	if err != nil {
 		return err
 	}
