@@ -33,6 +33,8 @@ type DuckDNS struct {
 	calls    []DuckCall
 	servers  []netip.Addr  // of the zone's NS records
 	released chan struct{} // closed when the fault changes
+
+	busy, busiest int // calls that are being answered, now and at most
 }
 
 // DuckRecord is what DuckDNS holds for a domain.
@@ -141,10 +143,30 @@ func (d *DuckDNS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	d.mu.Lock()
 	fault, released := d.fault, d.released
+	if fault == DuckAway {
+		d.mu.Unlock()
+		panic(http.ErrAbortHandler)
+	}
+	d.busy++
+	d.busiest = max(d.busiest, d.busy)
 	said := d.obey(query, r.RemoteAddr, fault)
 	d.calls = append(d.calls, DuckCall{time.Now(), r.RemoteAddr, namesOf(query), query, said})
 	d.mu.Unlock()
+	defer d.done()
 	fault.answer(w, r, said, released)
+}
+
+func (d *DuckDNS) done() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.busy--
+}
+
+// AtOnce returns how many calls there have been at the same time, at most.
+func (d *DuckDNS) AtOnce() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.busiest
 }
 
 // updateQuery returns the parameters of a call, whichever form it has.

@@ -10,9 +10,10 @@ import (
 // DuckFault is what is wrong with DuckDNS's API.
 type DuckFault string
 
-// The faults. All but DuckKO let the call do what it asks for, and DuckLie says so only.
+// The faults. With all but DuckAway, DuckKO and DuckLie the call does what it asks for, even if it does not learn of that.
 const (
 	DuckFine     DuckFault = ""
+	DuckAway     DuckFault = "away"     // the connection is cut before anybody has read the call
 	DuckKO       DuckFault = "ko"       // KO to everybody
 	DuckLie      DuckFault = "lie"      // OK, and nothing is done
 	DuckGone     DuckFault = "gone"     // the 404 page that Jetty showed in 2025 and 2026

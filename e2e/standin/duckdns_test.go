@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -267,6 +268,16 @@ func TestDuckDNSOverTLS(t *testing.T) {
 			t.Errorf("error %v, want %v", err, io.EOF)
 		}
 	})
+	t.Run("nobody there", func(t *testing.T) {
+		d.SetFault(standin.DuckAway)
+		before := len(d.Calls())
+		if _, err := client.Get(target); !errors.Is(err, io.EOF) {
+			t.Errorf("error %v, want %v", err, io.EOF)
+		}
+		if len(d.Calls()) > before {
+			t.Error("the call was seen")
+		}
+	})
 	t.Run("half an answer, until it is let go", func(t *testing.T) {
 		d.SetFault(standin.DuckHangBody)
 		resp, err := client.Get(target)
@@ -283,11 +294,23 @@ func TestDuckDNSOverTLS(t *testing.T) {
 		}
 	})
 	t.Run("no answer", func(t *testing.T) {
+		if got := d.AtOnce(); got != 1 {
+			t.Errorf("%d calls at once, want 1", got)
+		}
 		d.SetFault(standin.DuckHang)
 		impatient := *client
 		impatient.Timeout = 50 * time.Millisecond
-		if _, err := impatient.Get(target); !os.IsTimeout(err) {
-			t.Errorf("error %v, want a timeout", err)
+		var wg sync.WaitGroup
+		for range 2 {
+			wg.Go(func() {
+				if _, err := impatient.Get(target); !os.IsTimeout(err) {
+					t.Errorf("error %v, want a timeout", err)
+				}
+			})
+		}
+		wg.Wait()
+		if got := d.AtOnce(); got != 2 {
+			t.Errorf("%d calls at once, want 2", got)
 		}
 	})
 }
