@@ -18,10 +18,10 @@ import (
 )
 
 const (
-	// maxAsk bounds one question to one source, whatever its servers do.
+	// maxAsk bounds one question to one source: the look-up of its host, and whatever its servers do.
 	maxAsk = 5 * time.Second
-	// maxTries bounds how many times a question is put, and the time that one is waited for before the next:
-	// maxAsk / maxTries leaves each of them time for a slow TLS handshake.
+	// maxTries bounds how often a question is put, and by that the time that is given to one server alone: a
+	// third of it is enough for a slow TLS handshake.
 	maxTries = 3
 )
 
@@ -46,8 +46,6 @@ func askServers(
 	if len(servers) == 0 {
 		return netip.Addr{}, fmt.Errorf("%w: no %s server is known", ErrNothing, f)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, maxAsk, errSilent)
-	defer cancel()
 	tries := min(len(servers), maxTries)
 	if again {
 		tries = maxTries

@@ -242,7 +242,7 @@ func TestUDPStraysOnly(t *testing.T) {
 // What does not fit into a datagram is asked for again over TCP.
 func TestTruncated(t *testing.T) {
 	cut := changed(tells(), func(m *dns.Msg) { m.Truncated = true })
-	at := servePort(t, "127.0.0.1:0", cut, tells(home4))
+	at := servePort(t, cut, tells(home4))
 	got, err := ask(t.Context(), udp("google", at), wanip.SourceOptions{}, zones.IPv4)
 	if err != nil || got != home4 {
 		t.Errorf("got %v, %v; want %v", got, err, home4)
@@ -253,7 +253,7 @@ func TestTruncated(t *testing.T) {
 func TestOtherLetters(t *testing.T) {
 	liar := changed(says("203.0.113.66"), func(m *dns.Msg) { m.Question[0].Name = swapCase(m.Question[0].Name) })
 	folds := changed(says(home4.String()), func(m *dns.Msg) { m.Question[0].Name = strings.ToLower(m.Question[0].Name) })
-	at := servePort(t, "127.0.0.1:0", liar, folds)
+	at := servePort(t, liar, folds)
 	got, err := ask(t.Context(), udp("cloudflare", at), wanip.SourceOptions{}, zones.IPv4)
 	if err != nil || got != home4 {
 		t.Errorf("got %v, %v; want %v", got, err, home4)
@@ -421,7 +421,7 @@ func TestDoTSilent(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	at := l.Addr().(*net.TCPAddr).AddrPort()
+	at := addrOf(l)
 	s := corefile.Source{Kind: "opendns", Transport: "dot", At: []netip.AddrPort{at}}
 	_, err = ask(within(t, 100*time.Millisecond), s, wanip.SourceOptions{}, zones.IPv4)
 	if got := outcome(netip.Addr{}, err); got != "no answer in time" {

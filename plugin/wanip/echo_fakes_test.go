@@ -118,27 +118,44 @@ func changed(h dnsHandler, change func(m *dns.Msg)) dnsHandler {
 	}
 }
 
-// serveUDP answers over UDP and, at the same port, over TCP.
 func serveUDP(t *testing.T, at string, h dnsHandler) netip.AddrPort {
-	t.Helper()
-	return servePort(t, at, h, h)
-}
-
-// servePort answers over UDP in one way and, at the same port, over TCP in another.
-func servePort(t *testing.T, at string, udp, tcp dnsHandler) netip.AddrPort {
 	t.Helper()
 	pc, err := net.ListenPacket("udp", at)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", pc.LocalAddr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	serveDNS(t, &dns.Server{PacketConn: pc}, udp)
-	serveDNS(t, &dns.Server{Listener: l}, tcp)
+	serveDNS(t, &dns.Server{PacketConn: pc}, h)
 	return pc.LocalAddr().(*net.UDPAddr).AddrPort()
 }
+
+// servePort answers over UDP in one way and, at the same port, over TCP in another.
+func servePort(t *testing.T, udp, tcp dnsHandler) netip.AddrPort {
+	t.Helper()
+	pc, l := listenBoth(t)
+	serveDNS(t, &dns.Server{PacketConn: pc}, udp)
+	serveDNS(t, &dns.Server{Listener: l}, tcp)
+	return addrOf(l)
+}
+
+// listenBoth listens at a port that is free for both: one that the kernel has chosen for UDP may be in use for TCP.
+func listenBoth(t *testing.T) (net.PacketConn, net.Listener) {
+	t.Helper()
+	for range 20 {
+		pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := net.Listen("tcp", pc.LocalAddr().String())
+		if err == nil {
+			return pc, l
+		}
+		pc.Close()
+	}
+	t.Fatal("no port is free for both UDP and TCP")
+	return nil, nil
+}
+
+func addrOf(l net.Listener) netip.AddrPort { return l.Addr().(*net.TCPAddr).AddrPort() }
 
 func serveDoT(t *testing.T, at string, cert tls.Certificate, h dnsHandler) netip.AddrPort {
 	t.Helper()
@@ -147,7 +164,7 @@ func serveDoT(t *testing.T, at string, cert tls.Certificate, h dnsHandler) netip
 		t.Fatal(err)
 	}
 	serveDNS(t, &dns.Server{Listener: l}, h)
-	return l.Addr().(*net.TCPAddr).AddrPort()
+	return addrOf(l)
 }
 
 func serveDNS(t *testing.T, s *dns.Server, h dnsHandler) {
@@ -183,7 +200,7 @@ func serveHTTPS(t *testing.T, at string, cert tls.Certificate, h http.HandlerFun
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.StartTLS()
 	t.Cleanup(s.Close)
-	return l.Addr().(*net.TCPAddr).AddrPort()
+	return addrOf(l)
 }
 
 // serveDoH answers RFC 8484's POST, and tells what it was asked with.

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -160,6 +161,22 @@ func TestHTTPCertificateOfAddress(t *testing.T) {
 	if got, err := ask(t.Context(), s, o, zones.IPv4); err == nil {
 		t.Errorf("took %v", got)
 	}
+}
+
+// The look-up is part of the question's 5 s.
+func TestHTTPLookUpSilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := wanip.SourceOptions{Resolve: func(ctx context.Context, _ via.Path, _ string) ([]netip.Addr, error) {
+			<-ctx.Done()
+			return nil, context.Cause(ctx)
+		}}
+		begin := time.Now()
+		_, err := ask(t.Context(), corefile.Source{Kind: "https", Args: []string{"https://echo.example/"}}, o, zones.IPv4)
+		const want = "looking up echo.example: no answer within 5s"
+		if err == nil || err.Error() != want || time.Since(begin) != 5*time.Second {
+			t.Errorf("got %v after %v, want %s", err, time.Since(begin), want)
+		}
+	})
 }
 
 func TestHTTPSilent(t *testing.T) {

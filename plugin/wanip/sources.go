@@ -11,6 +11,7 @@ import (
 	"plexha/corefile"
 	"plexha/plugin/resolve"
 	"plexha/plugin/via"
+	"plexha/zones"
 )
 
 // What a source may say instead of an address.
@@ -31,7 +32,7 @@ type SourceOptions struct {
 	Resolve func(ctx context.Context, path via.Path, host string) ([]netip.Addr, error)
 }
 
-// Sources returns what the `detect` lines name, in their order. Each Ask ends with its context, after 5 s at
+// Sources returns what the `detect` lines name, in their order. An echo's Ask ends with its context, after 5 s at
 // the latest, and leaves no connection open.
 func Sources(cfg *corefile.Config, o SourceOptions) []Source {
 	if o.Resolve == nil {
@@ -60,7 +61,14 @@ func Sources(cfg *corefile.Config, o SourceOptions) []Source {
 }
 
 func echoSource(s corefile.Source, ask askFunc) Source {
-	return Source{Name: s.String(), Operator: s.Operator(), Nature: Echo, Secure: s.Secure(), Ask: ask}
+	return Source{
+		Name: s.String(), Operator: s.Operator(), Nature: Echo, Secure: s.Secure(),
+		Ask: func(ctx context.Context, path via.Path, f zones.Family) (netip.Addr, error) {
+			ctx, cancel := context.WithTimeoutCause(ctx, maxAsk, errSilent)
+			defer cancel()
+			return ask(ctx, path, f)
+		},
+	}
 }
 
 // resolvers keep what they have learned for the next round.
