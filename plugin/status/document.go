@@ -149,7 +149,11 @@ func uplinks(snap *zones.Snapshot, reports []wanip.Report) []Uplink {
 	var out []Uplink
 	for i := range snap.Uplinks {
 		u := &snap.Uplinks[i]
-		out = append(out, Uplink{u.Name, led[u.Name], health(&u.Health), found[u.Name]})
+		shown := Uplink{Name: u.Name, Led: led[u.Name], Health: health(&u.Health)}
+		if u.Auto {
+			shown.External = found[u.Name]
+		}
+		out = append(out, shown)
 	}
 	return out
 }

@@ -59,7 +59,7 @@ func full() *cluster {
 			}},
 			Uplinks: []zones.UplinkHealth{{Uplink: wan, Health: up("203.0.113.7")}, {Uplink: spare, Health: down}},
 		},
-		external: []wanip.Report{externalReport()},
+		external: []wanip.Report{externalReport(), {Uplink: "spare", Published: spare.Addrs}},
 		duckdns:  duckReport(),
 	}
 }

@@ -5,11 +5,14 @@ import (
 	"net/netip"
 )
 
-// At returns what answers at an address that is open.
+// At returns what answers at an address, or nil.
 func (s *Servers) At(addr netip.AddrPort) http.Handler {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.open[addr.String()]
+	if srv := s.open[addr.String()]; srv != nil {
+		return srv
+	}
+	return nil
 }
 
 // Render returns a cluster as it is shown.

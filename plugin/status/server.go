@@ -45,14 +45,14 @@ type guest struct {
 type server struct {
 	guests  atomic.Pointer[[]*guest] // in the order in which they came; replaced as a whole
 	version string
-	socket  bool // it listens at a socket: whoever reaches that may change things
+	socket  string // where it listens, unless at an address: whoever reaches that may change things
 	http    *http.Server
 	ended   sync.WaitGroup
-	remove  func() // what is left of a listener that has been closed
+	isLost  func() bool // nobody new can reach it: somebody has taken the socket's file away
 }
 
 func newServer(o Options) *server {
-	s := &server{version: o.Version, remove: func() {}}
+	s := &server{version: o.Version, isLost: func() bool { return false }}
 	s.guests.Store(new([]*guest))
 	s.http = &http.Server{
 		Handler: s, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
@@ -74,7 +74,9 @@ func (s *server) serve(l net.Listener, warn func(string)) {
 }
 
 func (s *server) close() {
-	s.remove()
+	if s.socket != "" && !s.isLost() {
+		_ = os.Remove(s.socket) // one that stays is taken over by the next server
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
 	defer cancel()
 	if s.http.Shutdown(ctx) != nil {
@@ -137,7 +139,7 @@ func atSocket(o Options) (*server, error) {
 		return nil, errors.Join(fmt.Errorf("listening at the socket %s: %w", path, err), l.Close(), os.Remove(l.Addr().String()))
 	}
 	s := newServer(o)
-	s.socket, s.remove = true, func() { removeIf(path, mine) }
+	s.socket, s.isLost = path, func() bool { return !isAt(path, mine) }
 	s.serve(l, o.Warn)
 	o.Info("plexctl is listened to at " + path)
 	return s, nil
@@ -179,16 +181,15 @@ func takeOver(l *net.UnixListener, path string) (os.FileInfo, error) {
 	return info, os.Rename(beside, path)
 }
 
-// removeIf removes a file that is still the one that was once there.
-func removeIf(path string, mine os.FileInfo) {
-	if now, err := os.Lstat(path); err == nil && os.SameFile(now, mine) {
-		_ = os.Remove(path) // one that stays is taken over by the next one
-	}
+// isAt reports whether a file is still at its path.
+func isAt(path string, mine os.FileInfo) bool {
+	now, err := os.Lstat(path)
+	return err == nil && os.SameFile(now, mine)
 }
 
 // isLocal reports whether a request comes from this machine, and was not handed on by a proxy here.
 func (s *server) isLocal(r *http.Request) bool {
-	if s.socket {
+	if s.socket != "" {
 		return true
 	}
 	handedOn := func(name string) bool { return r.Header.Get(name) != "" }
@@ -202,7 +203,7 @@ func (s *server) isLocal(r *http.Request) bool {
 // isNamed reports whether a page elsewhere can not have made up the host that is asked: a name that somebody
 // lets lead to this machine (DNS rebinding) is none of ours.
 func (s *server) isNamed(host string) bool {
-	if s.socket {
+	if s.socket != "" {
 		return true
 	}
 	if name, _, err := net.SplitHostPort(host); err == nil {

@@ -114,6 +114,59 @@ func TestSharedByBlocks(t *testing.T) {
 	}
 }
 
+// TestReloadInOneProcess: servers that outlive an instance go on for the next one, whatever its block changes, and
+// for the one before if the next one does not come to serve.
+func TestReloadInOneProcess(t *testing.T) {
+	before := status.Options{Addr: given(t), Dir: shortDir(t)}
+	moved, opened := before, before
+	moved.Addr = given(t)
+	opened.Public = true
+	var s status.Servers
+	leaveOld := open(t, &s, home("old.test."), before)
+
+	leaveFailed := open(t, &s, home("new.test."), opened)
+	leaveFailed()
+	if got := zonesAt(t, "tcp", before.Addr.String()); got != "old.test" {
+		t.Errorf("after a start that failed %s is shown, want old.test", got)
+	}
+
+	leaveOpened := open(t, &s, home("old.test."), opened)
+	leaveOld()
+	w := request{http.MethodGet, "192.168.1.2", "/status.json", there, nil}.do(t, s.At(before.Addr))
+	if got := said(t, w.Body.Bytes()); got != "old.test" {
+		t.Errorf("once it is public others see %s, want old.test", got)
+	}
+
+	open(t, &s, home("old.test."), moved)
+	leaveOpened()
+	for network, addr := range map[string]string{"tcp": moved.Addr.String(), "unix": status.Socket(moved.Dir)} {
+		if got := zonesAt(t, network, addr); got != "old.test" {
+			t.Errorf("at the other address, %s: %s is shown, want old.test", network, got)
+		}
+	}
+	if s.At(before.Addr) != nil {
+		t.Error("the address before is still listened at")
+	}
+}
+
+// TestSocketThatWasTakenAway is there again after the next reload.
+func TestSocketThatWasTakenAway(t *testing.T) {
+	o := status.Options{Dir: shortDir(t)}
+	var s status.Servers
+	leave := open(t, &s, home("old.test."), o)
+	if err := os.Remove(status.Socket(o.Dir)); err != nil {
+		t.Fatal(err)
+	}
+	open(t, &s, home("new.test."), o)
+	if got := zonesAt(t, "unix", status.Socket(o.Dir)); got != "new.test old.test" {
+		t.Errorf("%s is shown, want both", got)
+	}
+	leave()
+	if got := zonesAt(t, "unix", status.Socket(o.Dir)); got != "new.test" {
+		t.Errorf("%s is shown, want new.test", got)
+	}
+}
+
 // TestNewestOfAZone: where the servers outlive an instance, the last one that came is shown.
 func TestNewestOfAZone(t *testing.T) {
 	o := status.Options{Addr: freePort}

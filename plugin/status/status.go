@@ -45,8 +45,8 @@ type Options struct {
 	Warn    func(msg string) // told what goes wrong that does not matter to the answers
 }
 
-// Servers are the listeners of one CoreDNS instance: the blocks that name one address share it, and so do
-// those with one state folder. The zero value has none.
+// Servers are the listeners of a process: the blocks that name one address share it, and so do those with one
+// state folder. They may also be those of one CoreDNS instance, beside those of the next. The zero value has none.
 type Servers struct {
 	mu   sync.Mutex
 	open map[string]*server // by address or path
@@ -76,18 +76,22 @@ func (s *Servers) Open(o Options, src Source) (leave func(), err error) {
 	return sync.OnceFunc(func() { s.leave(entered, g) }), nil
 }
 
-// enter adds a guest to the server of a name, which is made if there is none.
+// enter adds a guest to the server of a name, which is made if there is none that can be reached.
 func (s *Servers) enter(name string, g *guest, listen func() (*server, error)) error {
 	srv := s.open[name]
-	if srv == nil {
-		var err error
-		if srv, err = listen(); err != nil {
+	if srv == nil || srv.isLost() {
+		next, err := listen()
+		if err != nil {
 			return err
+		}
+		if srv != nil {
+			next.guests.Store(srv.guests.Load())
+			srv.close()
 		}
 		if s.open == nil {
 			s.open = map[string]*server{}
 		}
-		s.open[name] = srv
+		s.open[name], srv = next, next
 	}
 	srv.change(func(guests []*guest) []*guest { return append(guests, g) })
 	return nil
