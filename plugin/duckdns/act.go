@@ -72,6 +72,9 @@ func (w *Worker) push(ctx context.Context, k *keeper) {
 	before := k.record
 	if err != nil {
 		k.record = before.failed(c.Addr, err, now, w.o.jitter)
+		if k.record.Doubt {
+			k.sight = k.sight.afterDoubt(now)
+		}
 		w.sayFailed(k, err)
 	} else {
 		k.record = before.taken(c, k.plan.why, reply, now)

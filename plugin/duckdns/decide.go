@@ -24,8 +24,10 @@ const (
 	holdMost = time.Hour
 	// driftFor is how long all name servers must show another address before it counts: two looks.
 	driftFor = time.Minute
-	// calm is for how long nothing must have happened before an earlier trouble makes the next one no worse.
+	// calm is how long a record must stay as it was pushed before an earlier drift makes the next one no worse.
 	calm = time.Hour
+	// forgiven is how long ago an uplink must have come back to count as one that stays.
+	forgiven = 6 * time.Hour
 )
 
 // Why says what a push is for.
@@ -52,7 +54,7 @@ type record struct {
 	Verified time.Time `json:"verified,omitzero"` // when the name servers last showed Published
 	By       int       `json:"by,omitzero"`       // how many of them did
 	Of       int       `json:"of,omitzero"`       // how many there are
-	Repairs  int       `json:"repairs,omitzero"`  // pushes for drift, without an hour of calm between them
+	Repairs  int       `json:"repairs,omitzero"`  // pushes for drift, without calm between them
 	Returns  int       `json:"returns,omitzero"`  // to a preferred uplink, likewise
 	Returned time.Time `json:"returned,omitzero"`
 
@@ -156,7 +158,7 @@ func prefer(all []Candidate, r record, now time.Time) (c Candidate, settles time
 // patience is how long an uplink must be up before the record returns to it: longer for one that keeps going
 // down again.
 func (r record) patience(now time.Time) time.Duration {
-	if now.Sub(r.Returned) > calm {
+	if now.Sub(r.Returned) > forgiven {
 		return settled
 	}
 	return doubled(settled, retryMost, r.Returns)
@@ -216,7 +218,7 @@ func (r record) taken(c Candidate, why Why, reply Reply, now time.Time) record {
 	case Drift:
 		after.Repairs++
 	case Return:
-		if now.Sub(r.Returned) > calm {
+		if now.Sub(r.Returned) > forgiven {
 			after.Returns = 0
 		}
 		after.Returns++

@@ -23,7 +23,8 @@ func recordType(f zones.Family) string {
 // topic is what a line is about: something of one record.
 func (k *keeper) topic(what string) string { return recordType(k.family) + " " + what }
 
-// sayTaken tells of a push that DuckDNS took. A refresh is no news, unless pushes had failed.
+// sayTaken tells of a push that DuckDNS took. That it has taken what it had been told before is no news, unless
+// pushes had failed.
 func (w *Worker) sayTaken(k *keeper, before record) {
 	r := k.record
 	text := fmt.Sprintf("%s: %s is %s, of uplink %s", w.name, recordType(k.family), r.Published, r.Uplink)
@@ -37,7 +38,7 @@ func (w *Worker) sayTaken(k *keeper, before record) {
 		text += fmt.Sprintf("; DuckDNS takes updates again, after %s", since(before.FailingSince))
 		w.alerted = false
 	}
-	if k.plan.why == Refresh && !before.Told {
+	if r.Published == before.Published && !before.Told {
 		w.log.to[debug](text)
 		return
 	}
@@ -101,8 +102,11 @@ func (w *Worker) saySeen(k *keeper, before sight, was record) {
 			w.log.to[debug](text)
 		}
 	}
-	if s.drifted() && !before.drifted() {
-		w.log.say(k.topic("drift"), warning, about+w.driftText(s, was))
+	switch {
+	case s.last.view == Verified:
+		w.log.ends(k.topic("drift"), debug, about+" is as it should be again")
+	case s.drifted():
+		w.log.begins(k.topic("drift"), warning, about+driftText(s, was))
 	}
 	if why := s.last.intercepted(); why != "" {
 		w.log.begins("intercepted", warning, fmt.Sprintf(
@@ -119,12 +123,12 @@ func (w *Worker) saySeen(k *keeper, before sight, was record) {
 }
 
 // driftText says that a record is not what was pushed: somebody else has set it, or DuckDNS has not.
-func (w *Worker) driftText(s sight, r record) string {
+func driftText(s sight, r record) string {
 	if r.Verified.IsZero() {
-		return fmt.Sprintf(" should be %s, which DuckDNS took %s ago, but all its name servers show %s",
+		return fmt.Sprintf(" should be %s, which DuckDNS took %s ago, but all its name servers show %s; it is told again",
 			r.Published, since(r.PublishedAt), text(s.other))
 	}
-	return fmt.Sprintf(" should be %s, but all name servers of DuckDNS show %s: does another program set it?",
+	return fmt.Sprintf(" should be %s, but all name servers of DuckDNS show %s; it is set again. Does another program set it?",
 		r.Published, text(s.other))
 }
 

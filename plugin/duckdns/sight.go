@@ -52,7 +52,7 @@ func judge(shown []Shown, err error, want netip.Addr, refuse func(netip.Addr) st
 		why := suspicion(s, want, refuse)
 		switch {
 		case why != "":
-			f.view, f.why = Intercepted, why
+			f.view, f.why = Intercepted, cmp.Or(f.why, why)
 		case s.Err != nil:
 			err = cmp.Or(err, s.Err)
 		default:
@@ -147,6 +147,12 @@ func (s sight) step(now time.Time) time.Time {
 func (s sight) afterPush(now time.Time) sight {
 	s.pushed, s.next = now, now.Add(lookAfter[0])
 	s.other, s.since, s.until = nil, time.Time{}, time.Time{}
+	return s
+}
+
+// afterDoubt returns the sight after a push that DuckDNS may have taken without our being told.
+func (s sight) afterDoubt(now time.Time) sight {
+	s.next = earliest(s.next, now.Add(lookAfter[1]))
 	return s
 }
 

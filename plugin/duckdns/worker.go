@@ -133,7 +133,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	release, err := w.o.Own(ctx, key)
 	if err != nil {
-		return nil //nolint:nilerr // the instance ended first
+		return nil // the instance ended first
 	}
 	defer release()
 	if err := w.load(); err != nil {
