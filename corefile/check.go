@@ -192,14 +192,15 @@ func (b *block) checkListen() {
 }
 
 func (b *block) checkStatus() {
-	if b.cfg.Status.Addr != b.cfg.ProxyStatus.Addr || !b.sound("status", "proxy_status") {
+	addr := b.cfg.Status.Addr
+	if addr != b.cfg.ProxyStatus.Addr || addr.Port() == 0 || !b.sound("status", "proxy_status") {
 		return
 	}
 	later := b.first["status"]
 	if p := b.first["proxy_status"]; p.line > later.line {
 		later = p
 	}
-	b.errs.addf(later, "status and proxy_status have one address: %v", b.cfg.Status.Addr)
+	b.errs.addf(later, "status and proxy_status have one address: %v", addr)
 }
 
 func (b *block) checkOpenOK() {

@@ -194,10 +194,10 @@ func parseProxy(s string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(addr, h.port), err
 }
 
-// parseStatus takes the address of a listener, where a host name would be a riddle.
+// parseStatus takes the address of a listener, where a host name would be a riddle. Port 0 is any that is free.
 func parseStatus(s string) (netip.AddrPort, error) {
 	addr, err := netip.ParseAddrPort(s)
-	if err == nil && addr.Port() != 0 {
+	if err == nil {
 		return addr, nil
 	}
 	hint := ""
