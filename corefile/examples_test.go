@@ -17,6 +17,7 @@ func TestExamples(t *testing.T) {
 	want := map[string]string{
 		"minimal":     "home.duckdns.org. with 2 nodes, 1 proxies, answers proxies all",
 		"two-proxies": "home.duckdns.org. with 2 nodes, 2 proxies, answers proxies all",
+		"two-uplinks": "home.duckdns.org. with 2 nodes, 1 proxies, answers proxies all",
 		"vip":         "home.duckdns.org. with 3 nodes, 1 proxies, answers proxies first",
 		"no-proxy":    "home.duckdns.org. with 2 nodes, 0 proxies, answers nodes spread",
 		"own-domain":  "example.org. with 2 nodes, 1 proxies, answers proxies all",
