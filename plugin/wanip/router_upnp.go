@@ -126,15 +126,14 @@ type connection interface {
 
 // askDevice reads a gateway's description and asks its connections, the first that has an address.
 func askDevice(ctx context.Context, path via.Path, location *url.URL) (netip.Addr, error) {
-	client := deviceClient(path, location)
+	client := deviceClient(path)
 	root, err := describe(ctx, client, location)
 	if err != nil {
 		return netip.Addr{}, fmt.Errorf("reading the router's description at %s: %w", location, deviceError(ctx, err))
 	}
 	first := fmt.Errorf("%s is no Internet gateway", location)
 	for i, c := range connectionsOf(root, location) {
-		c.GetServiceClient().SOAPClient.HTTPClient = *client
-		addr, err := askConnection(ctx, c)
+		addr, err := askConnection(ctx, client, c)
 		if err == nil {
 			return addr, nil
 		}
@@ -145,7 +144,12 @@ func askDevice(ctx context.Context, path via.Path, location *url.URL) (netip.Add
 	return netip.Addr{}, first
 }
 
-func askConnection(ctx context.Context, c connection) (netip.Addr, error) {
+func askConnection(ctx context.Context, client *http.Client, c connection) (netip.Addr, error) {
+	service := c.GetServiceClient()
+	if to := service.SOAPClient.EndpointURL; to.Hostname() != service.Location.Hostname() {
+		return netip.Addr{}, fmt.Errorf("it points to another host, %q", cut(to.Host))
+	}
+	service.SOAPClient.HTTPClient = *client
 	text, err := c.GetExternalIPAddressCtx(ctx)
 	if err != nil {
 		return netip.Addr{}, err
@@ -210,16 +214,13 @@ func describe(ctx context.Context, client *http.Client, location *url.URL) (*gou
 	return root, nil
 }
 
-// deviceClient talks to one device by a path, and to nobody whom it points to.
-func deviceClient(path via.Path, location *url.URL) *http.Client {
+// deviceClient talks to devices by a path, and to nobody whom they point to.
+func deviceClient(path via.Path) *http.Client {
 	return &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return errors.New("it redirects elsewhere") },
 		Transport: shortAnswers{&http.Transport{
 			DisableKeepAlives: true,
 			DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
-				if host, _, err := net.SplitHostPort(address); err != nil || host != location.Hostname() {
-					return nil, fmt.Errorf("it points to another host, %s", address)
-				}
 				return path.Dial(ctx, "tcp4", address)
 			},
 		}},
