@@ -13,9 +13,12 @@ const (
 	// secondRound is how long after its first round an address that nobody contradicts is asked for again: what
 	// changes twice in that time is not worth publishing.
 	secondRound = 5 * time.Second
-	// patience is how long an address must win every round while somebody still tells the known one: longer
-	// than a streak of chance where two uplinks share the load. Our own number.
+	// patience is how long an address must win every round while somebody still tells the known one, or while
+	// the sources waver: longer than a streak of chance where two uplinks share the load. Our own number.
 	patience = 30 * time.Minute
+	// wavering is how long it takes to forget that the sources have told another address in turns with the known
+	// one. Our own number.
+	wavering = 2 * time.Hour
 )
 
 // rules are what a block says of whom to believe.
@@ -42,15 +45,17 @@ func (r rules) refuse(a netip.Addr, f zones.Family) string {
 type memory struct {
 	known     Known
 	candidate candidate
-	voices    []string // the sources that told the known address in the last round of all
+	lost      [2]time.Time // when the last two candidates lost to the known address, the newest first
+	voices    []string     // the sources that told the known address in the last round of all
 	silent    silence
 	agree     bool // in the last round of all, nobody contradicted
 }
 
-// candidate is an address that may take the place of the known one.
+// candidate is an address that may take the place of the known one. It has won each round since its first.
 type candidate struct {
-	addr  netip.Addr // the zero Addr: there is none
-	since time.Time  // its first round; it has won each one since
+	addr   netip.Addr // the zero Addr: there is none
+	since  time.Time  // its first round
+	unique time.Time  // the first one since which nothing spoke against it; the zero Time: something did in the last
 }
 
 // silence is a row of rounds in which no source told an address.
@@ -81,9 +86,9 @@ func (m memory) hear(f Finding, now time.Time) (memory, action) {
 // judge takes in the findings of a round that asked all sources.
 //
 // The known address stays while anybody tells it. Another one takes its place when it has a quorum and more
-// operators than any other, in two rounds, or for as long as patience asks if somebody still tells the known
-// one. Silence changes nothing. Alone says that the block has no sources but the operator's own word, of which
-// one is a quorum.
+// operators than any other, in two rounds. If somebody still tells the known one, or if two candidates have lost
+// to it lately, it must do so for as long as patience asks. Silence changes nothing. Alone says that the block
+// has no sources but the operator's own word, of which one is a quorum.
 func (m memory) judge(findings []Finding, alone bool, now time.Time) (memory, action) {
 	b := count(findings)
 	m.agree, m.voices = agree(findings), nil
@@ -94,23 +99,43 @@ func (m memory) judge(findings []Finding, alone bool, now time.Time) (memory, ac
 	}
 	winner := b.winner(alone)
 	if winner == nil || winner.addr == m.known.Addr {
+		if known != nil && m.candidate.addr.IsValid() {
+			m.lost = [2]time.Time{now, m.lost[0]}
+		}
 		m.candidate = candidate{}
 		return m, keep
 	}
-	if winner.addr != m.candidate.addr {
-		m.candidate = candidate{winner.addr, now}
-	}
-	waited := now.Sub(m.candidate.since)
-	switch {
-	case known != nil && waited < patience:
+	contested := known != nil || m.wavers(now)
+	m.candidate = m.candidate.after(winner.addr, contested, now)
+	switch c := m.candidate; {
+	case contested && now.Sub(c.since) < patience:
 		return m, keep
-	case waited < secondRound:
+	case !contested && now.Sub(c.unique) < secondRound:
 		return m, askAgain
 	default:
 		m.known = Known{Addr: winner.addr, Since: now, Confirmed: now, By: winner.by}
 		m.candidate, m.voices = candidate{}, winner.by
 		return m, adopt
 	}
+}
+
+// wavers reports whether the sources have told another address in turns with the known one.
+func (m memory) wavers(now time.Time) bool {
+	return !m.lost[1].IsZero() && now.Sub(m.lost[1]) < wavering
+}
+
+// after takes in one more round, that an address has won.
+func (c candidate) after(winner netip.Addr, contested bool, now time.Time) candidate {
+	if winner != c.addr {
+		c = candidate{addr: winner, since: now}
+	}
+	switch {
+	case contested:
+		c.unique = time.Time{}
+	case c.unique.IsZero():
+		c.unique = now
+	}
+	return c
 }
 
 // after counts one more round.

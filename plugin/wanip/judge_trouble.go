@@ -35,6 +35,15 @@ func (t topic) lasting() time.Duration {
 	return 50 * time.Second
 }
 
+// over is for how long a trouble must not have been seen before it is said to be over: two uplinks behind one
+// name agree now and then. Our own number.
+func (t topic) over() time.Duration {
+	if t == nobody {
+		return 0
+	}
+	return 30 * time.Minute
+}
+
 // trouble is something that the operator should know, and can mend.
 type trouble struct {
 	topic topic
@@ -158,11 +167,14 @@ func (m memory) contradiction(findings []Finding) string {
 			said = append(said, fmt.Sprintf("%s by %s", a, strings.Join(by[a], ", ")))
 		}
 		return fmt.Sprintf("the sources disagree (%s): %s", strings.Join(said, "; "), m.stays())
-	case len(order) == 1 && order[0] != m.known.Addr && order[0] != m.candidate.addr:
+	case len(order) == 0 || order[0] == m.known.Addr:
+		return ""
+	case order[0] == m.candidate.addr:
+		return fmt.Sprintf("%s must be told for half an hour now, since the sources have told it in turns with another: %s",
+			order[0], m.stays())
+	default:
 		return fmt.Sprintf("%s is not believed, since only %s tells it: two operators must, one of them over TLS or from this host: %s",
 			order[0], strings.Join(by[order[0]], ", "), m.stays())
-	default:
-		return ""
 	}
 }
 

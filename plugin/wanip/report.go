@@ -101,6 +101,7 @@ type talker struct{ topics map[topic]*talk }
 
 type talk struct {
 	began time.Time // when the trouble did; the zero Time: there is none
+	seen  time.Time // when it last was there
 	told  bool      // that it is there
 	last  time.Time // when something was said
 }
@@ -109,7 +110,7 @@ type talk struct {
 func newTalker(told []trouble, now time.Time) talker {
 	t := talker{map[topic]*talk{}}
 	for _, o := range told {
-		t.topics[o.topic] = &talk{began: now, told: true, last: now}
+		t.topics[o.topic] = &talk{began: now, seen: now, told: true, last: now}
 	}
 	return t
 }
@@ -122,29 +123,45 @@ func (t talker) tell(troubles []trouble, now time.Time) (begins, ends []string, 
 			k = &talk{}
 			t.topics[o.topic] = k
 		}
-		if k.began.IsZero() {
-			k.began = now
-		}
-		switch {
-		case k.told:
-		case now.Sub(k.began) >= o.topic.lasting() && (k.last.IsZero() || now.Sub(k.last) >= quiet):
-			k.told, k.last = true, now
+		if k.begins(o.topic, now) {
 			begins = append(begins, o.text)
-		default:
-			later = true
 		}
+		later = later || !k.told
 	}
 	for about, k := range t.topics {
-		if slices.ContainsFunc(troubles, func(o trouble) bool { return o.topic == about }) {
-			continue
-		}
-		if k.told {
+		if k.seen != now && k.ends(about, now) {
 			ends = append(ends, string(about))
 		}
-		k.began, k.told = time.Time{}, false
 	}
 	slices.Sort(ends)
 	return begins, ends, later
+}
+
+// begins takes note that the trouble is there, and reports whether it is time to say so.
+func (k *talk) begins(about topic, now time.Time) bool {
+	if k.began.IsZero() {
+		k.began = now
+	}
+	k.seen = now
+	lately := !k.last.IsZero() && now.Sub(k.last) < quiet
+	if k.told || lately || now.Sub(k.began) < about.lasting() {
+		return false
+	}
+	k.told, k.last = true, now
+	return true
+}
+
+// ends takes note that the trouble is not there, and reports whether it is time to say so.
+func (k *talk) ends(about topic, now time.Time) bool {
+	if k.told && now.Sub(k.seen) < about.over() {
+		return false
+	}
+	told := k.told
+	k.began, k.told = time.Time{}, false
+	if told {
+		k.last = now
+	}
+	return told
 }
 
 // changed says that an address was found, for the log.
