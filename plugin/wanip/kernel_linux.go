@@ -123,6 +123,9 @@ func (k *kernelView) addr(u *netlink.AddrUpdate) bool {
 }
 
 // route reports whether an update is news: a default route of whichever table that comes or goes.
+//
+// The kernel does not tell that an IPv4 route went with its interface. But it tells a route that was added from one
+// that was said again, and adds none twice.
 func (k *kernelView) route(u *netlink.RouteUpdate) bool {
 	if u.Type != unix.RTM_NEWROUTE && u.Type != unix.RTM_DELROUTE || !isDefault(&u.Route) {
 		return false
@@ -135,7 +138,8 @@ func (k *kernelView) route(u *netlink.RouteUpdate) bool {
 		return had
 	}
 	k.routes[key] = true
-	return !had
+	added := u.Family == netlink.FAMILY_V4 && u.NlFlags&unix.NLM_F_REPLACE == 0
+	return !had || added
 }
 
 func isDefault(r *netlink.Route) bool {

@@ -43,7 +43,7 @@ func route(dst, gateway string) netlink.RouteUpdate {
 	if gw.Is6() {
 		family = netlink.FAMILY_V6
 	}
-	return netlink.RouteUpdate{Type: unix.RTM_NEWROUTE, Route: netlink.Route{
+	return netlink.RouteUpdate{Type: unix.RTM_NEWROUTE, NlFlags: unix.NLM_F_CREATE, Route: netlink.Route{
 		Family: family, Dst: ipnet, Gw: gw.AsSlice(), LinkIndex: 2, Table: unix.RT_TABLE_MAIN, Type: unix.RTN_UNICAST, Priority: 100,
 	}}
 }
@@ -86,8 +86,8 @@ func TestNewsOfAddresses(t *testing.T) {
 }
 
 func TestNewsOfRoutes(t *testing.T) {
-	unnamed := route("0.0.0.0/0", "192.168.1.1")
-	unnamed.Dst = nil
+	again := route("0.0.0.0/0", "192.168.1.1")
+	again.Dst, again.NlFlags = nil, unix.NLM_F_REPLACE
 	unreachable := route("::/0", "fe80::1")
 	unreachable.Type = unix.RTN_UNREACHABLE
 	backup := route("0.0.0.0/0", "192.168.2.1")
@@ -99,9 +99,11 @@ func TestNewsOfRoutes(t *testing.T) {
 		news bool
 	}{
 		{"a default route comes", route("0.0.0.0/0", "192.168.1.1"), true},
-		{"it is said again, in another way", unnamed, false},
+		{"it is said again", again, false},
+		{"it comes again, having gone silently with its interface", route("0.0.0.0/0", "192.168.1.1"), true},
 		{"a second one comes", backup, true},
 		{"an IPv6 one comes", route("::/0", "fe80::1"), true},
+		{"a router advertisement says it again", route("::/0", "fe80::1"), false},
 		{"a route to a network comes", route("172.17.0.0/16", "192.168.1.1"), false},
 		{"a route to a half of the world comes", route("0.0.0.0/1", "10.8.0.1"), false},
 		{"the kernel's own unreachable route", unreachable, false},

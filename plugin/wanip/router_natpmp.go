@@ -16,6 +16,9 @@ import (
 	"plexha/zones"
 )
 
+// natPMPMargin is how long before its context a question ends, so that its own words are told.
+const natPMPMargin = 50 * time.Millisecond
+
 // natPMP asks a router by NAT-PMP (RFC 6886, 3.2).
 type natPMP struct {
 	at netip.Addr // of the router; the zero Addr: the one that the path leads through
@@ -34,7 +37,7 @@ func (n natPMP) ask(ctx context.Context, path via.Path) (netip.Addr, error) {
 		return netip.Addr{}, err
 	}
 	deadline, _ := ctx.Deadline()
-	client := natpmp.NewClientWithLocalAndTimeout(router.AsSlice(), local, time.Until(deadline))
+	client := natpmp.NewClientWithLocalAndTimeout(router.AsSlice(), local, time.Until(deadline)-natPMPMargin)
 	said := make(chan natPMPAnswer, 1)
 	// The library knows no context. What it does ends with the deadline at the latest, if nobody waits any more.
 	go func() {

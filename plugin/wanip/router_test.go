@@ -119,7 +119,7 @@ func TestNATPMP(t *testing.T) {
 			"error: asking the router ROUTER: Unexpected opcode 129. Expected 128",
 		},
 		{"garbage", []byte("<html>"), "error: asking the router ROUTER: unknown protocol version 60"},
-		{"nothing", nil, "error: asking the router ROUTER: no answer"},
+		{"nothing", nil, "error: asking the router ROUTER: no answer by NAT-PMP, which may be turned off"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			router := newRouter()
@@ -129,7 +129,7 @@ func TestNATPMP(t *testing.T) {
 				ctx = soon(t)
 			}
 			got := words(wanip.RouterSource("natpmp", router).Ask(ctx, via.Path{}, zones.IPv4))
-			if want := strings.ReplaceAll(tc.want, "ROUTER", router.String()); got != want && (tc.answer != nil || !strings.HasPrefix(got, want)) {
+			if want := strings.ReplaceAll(tc.want, "ROUTER", router.String()); got != want {
 				t.Errorf("%s, want %s", got, want)
 			}
 		})
