@@ -449,12 +449,10 @@ func TestProperties(t *testing.T) {
 		{"status", "status [::]:8053 public\nproxy_status 192.168.1.2:8053", func(c *config) {
 			c.Status = corefile.Status{Addr: addrPort("[::]:8053"), Public: true}
 			c.ProxyStatus = corefile.Status{Addr: addrPort("192.168.1.2:8053")}
-			c.Inactive = []string{"status"}
 		}},
 		{"status at any free port", "status 127.0.0.1:0\nproxy_status 127.0.0.1:0", func(c *config) {
 			c.Status = corefile.Status{Addr: addrPort("127.0.0.1:0")}
 			c.ProxyStatus = corefile.Status{Addr: addrPort("127.0.0.1:0")}
-			c.Inactive = []string{"status"}
 		}},
 		{"open_ok", "open_ok plex1 p3\nnodes p tasks.plex", func(c *config) {
 			c.Finders = []corefile.Finder{{Name: "p", DNS: "tasks.plex"}}

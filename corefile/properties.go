@@ -60,7 +60,7 @@ var properties = []property{
 	{name: "storage", read: (*block).storage, usage: "storage DIR"},
 	{name: "access_log", read: (*block).accessLog, usage: "access_log stdout|FILE"},
 	{name: "state", secret: true, read: (*block).state, usage: "state DIR|etcd://..."},
-	{name: "status", inactive: true, read: (*block).status, usage: "status ADDRESS [public]"},
+	{name: "status", read: (*block).status, usage: "status ADDRESS [public]"},
 	{name: "proxy_status", read: (*block).proxyStatus, usage: "proxy_status ADDRESS [public]"},
 	{name: "open_ok", read: (*block).openToAll, usage: "open_ok NODE..."},
 	{name: "lane", inactive: true, read: (*block).lane, usage: "lane off|on [SOCKETS]"},
