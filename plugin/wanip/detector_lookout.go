@@ -23,6 +23,9 @@ const (
 	allEvery = time.Hour
 	// afterReload is when an instance looks that has taken over from another.
 	afterReload = 10 * time.Second
+	// wakeGap is the least time between rounds of all that somebody wants at once: it bounds what a script costs
+	// those who are asked.
+	wakeGap = 5 * time.Second
 	// askFor bounds one question.
 	askFor = 5 * time.Second
 	// firstRetry is how long after a round in which nobody told an address the next one is. It doubles each
@@ -110,6 +113,10 @@ func (l *lookout) run(ctx context.Context) {
 			return
 		case <-l.wake:
 			l.all = true
+			if wait := time.Until(l.allAt.Add(wakeGap)); wait > 0 {
+				timer.Reset(wait)
+				continue
+			}
 		case <-timer.C:
 		}
 		after := l.round(ctx)

@@ -441,6 +441,48 @@ func TestAnInterfaceThatComesAndGoes(t *testing.T) {
 	})
 }
 
+func TestAScriptThatTriggersAllTheTime(t *testing.T) {
+	inHouse(t, nil, func(h *house, d *wanip.Detector) {
+		pass(10 * time.Minute)
+		take(h, &h.asked)
+		for range 600 {
+			d.Trigger()
+			pass(100 * time.Millisecond)
+		}
+		if got := rounds(take(h, &h.asked)); len(got) < 11 || len(got) > 14 {
+			t.Errorf("%d rounds in a minute, want one in 5 s: %q", len(got), got)
+		}
+	})
+}
+
+// The address of a proxy that others take over comes and goes.
+func TestAProxyThatMoves(t *testing.T) {
+	inHouse(t, func(h *house) {
+		h.opts = h.opts.HostingIPv6("2001:db8::5")
+		h.opts.Config.Cluster.Proxies = []zones.Proxy{{Addrs: []netip.AddrPort{netip.MustParseAddrPort("192.168.1.2:443")}}}
+		h.answers(func(_ string, f zones.Family) (string, error) {
+			return map[zones.Family]string{zones.IPv4: home, zones.IPv6: "2001:db8::5"}[f], nil
+		})
+	}, func(h *house, d *wanip.Detector) {
+		pass(time.Minute)
+		take(h, &h.told)
+		take(h, &h.log)
+		for range 10 {
+			h.note(func() { h.hosts = addrs("192.168.1.2") })
+			pass(2 * time.Minute)
+			h.note(func() { h.hosts = nil })
+			pass(2 * time.Minute)
+		}
+		if got := take(h, &h.told); len(got) != 20 || !strings.HasSuffix(got[0], "wan [203.0.113.7 2001:db8::5]") ||
+			!strings.HasSuffix(got[1], "wan [203.0.113.7]") {
+			t.Errorf("the board was told %q", got)
+		}
+		if got := take(h, &h.log); got != nil {
+			t.Errorf("within the hour the log tells again %q", got)
+		}
+	})
+}
+
 func TestQuestionsAreBounded(t *testing.T) {
 	var flying, most atomic.Int32
 	inHouse(t, func(h *house) {
@@ -509,7 +551,7 @@ func TestObservations(t *testing.T) {
 		})
 		h.opts.Config.Uplinks[0].NoIPv6 = true
 	}, func(h *house, d *wanip.Detector) {
-		pass(6 * time.Second)
+		pass(10 * time.Second)
 		take(h, &h.seen)
 		d.Trigger()
 		synctest.Wait()

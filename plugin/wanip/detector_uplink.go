@@ -23,7 +23,7 @@ type uplink struct {
 
 	mu     sync.Mutex // guards what is reported, published and told
 	report atomic.Pointer[Report]
-	noIPv6 string // what the log has been told last
+	noIPv6 time.Time // when the log was told why no IPv6 address is published
 }
 
 func newUplink(d *Detector, u zones.Uplink, detect corefile.UplinkDetect) *uplink {
@@ -46,7 +46,9 @@ func (u *uplink) inherit(old []Report, now time.Time) {
 		u.tell(now)
 		return
 	}
-	u.noIPv6 = old[i].NoIPv6
+	if old[i].NoIPv6 != "" {
+		u.noIPv6 = now
+	}
 	for _, l := range u.lookouts {
 		l.resume(old[i].Family(l.family), !old[i].At.IsZero(), now)
 	}
@@ -87,13 +89,14 @@ func (u *uplink) tell(now time.Time) {
 		proxy: isProxy(u.opts.Board.Snapshot(), u.opts.Config.Cluster.Proxies),
 	}
 	addrs, noIPv6 := o.publish()
-	if noIPv6 != "" && u.noIPv6 == "" {
+	if noIPv6 != "" && next.NoIPv6 == "" && (u.noIPv6.IsZero() || now.Sub(u.noIPv6) >= quiet) {
+		u.noIPv6 = now
 		u.say(u.opts.Log.Warning, noIPv6)
 	}
 	if !slices.Equal(addrs, next.Published) && len(addrs) > 0 {
 		u.opts.Board.SetAddrs(u.subject, addrs, now)
 	}
-	u.noIPv6, next.Published, next.NoIPv6 = noIPv6, addrs, noIPv6
+	next.Published, next.NoIPv6 = addrs, noIPv6
 	u.report.Store(&next)
 }
 

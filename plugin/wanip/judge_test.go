@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -187,12 +188,15 @@ func TestWhoIsBelieved(t *testing.T) {
 			{0, all(say(moved, "ipify", "google udp"), say(poison, "amazon", "akamai udp")), "keep none"},
 		}},
 		{"nobody tells anything: what is known stays, for good", home, false, []round{
-			{0, fail(errTimeout, secure...), "keep " + home}, {1000 * time.Hour, fail(errTimeout, secure...), "keep " + home},
+			{0, fail(errTimeout, secure...), "keep " + home},
+			{1000 * time.Hour, fail(errTimeout, secure...), "keep " + home},
 			{0, nil, "keep " + home},
 		}},
 		{"addresses that cannot be it are no voices", home, false, []round{
-			{0, say("10.0.0.1", secure...), "keep " + home}, {second, say("100.64.0.1", secure...), "keep " + home},
-			{0, say("208.67.222.222", secure...), "keep " + home}, {second, say("208.67.222.222", secure...), "keep " + home},
+			{0, say("10.0.0.1", secure...), "keep " + home},
+			{second, say("100.64.0.1", secure...), "keep " + home},
+			{0, say("208.67.222.222", secure...), "keep " + home},
+			{second, say("208.67.222.222", secure...), "keep " + home},
 		}},
 		{"two uplinks behind one name: while somebody tells the known one, it takes half an hour without a defeat", home, false, []round{
 			{0, all(say(moved, secure...), say(home, "google udp")), "keep " + home},
@@ -208,21 +212,27 @@ func TestWhoIsBelieved(t *testing.T) {
 			{second, say(moved, secure...), "adopt " + moved},
 		}},
 		{"an address that has lost twice within two hours must be told for half an hour", home, false, []round{
-			{0, say(moved, secure...), "ask again " + home}, {second, say(home, secure...), "keep " + home},
-			{time.Minute, say(moved, secure...), "ask again " + home}, {second, say(home, secure...), "keep " + home},
+			{0, say(moved, secure...), "ask again " + home},
+			{second, say(home, secure...), "keep " + home},
+			{time.Minute, say(moved, secure...), "ask again " + home},
+			{second, say(home, secure...), "keep " + home},
 			{time.Minute, say(moved, secure...), "keep " + home},
 			{30*time.Minute - time.Second, say(moved, secure...), "keep " + home},
 			{time.Second, say(moved, secure...), "adopt " + moved},
 		}},
 		{"what was lost longer ago is forgotten", home, false, []round{
-			{0, say(moved, secure...), "ask again " + home}, {second, say(home, secure...), "keep " + home},
-			{time.Minute, say(moved, secure...), "ask again " + home}, {second, say(home, secure...), "keep " + home},
+			{0, say(moved, secure...), "ask again " + home},
+			{second, say(home, secure...), "keep " + home},
+			{time.Minute, say(moved, secure...), "ask again " + home},
+			{second, say(home, secure...), "keep " + home},
 			{2 * time.Hour, say(moved, secure...), "ask again " + home},
 			{second, say(moved, secure...), "adopt " + moved},
 		}},
 		{"one that has lost once is nothing to waver about", home, false, []round{
-			{0, say(moved, secure...), "ask again " + home}, {second, say(home, secure...), "keep " + home},
-			{time.Minute, say(moved, secure...), "ask again " + home}, {second, say(moved, secure...), "adopt " + moved},
+			{0, say(moved, secure...), "ask again " + home},
+			{second, say(home, secure...), "keep " + home},
+			{time.Minute, say(moved, secure...), "ask again " + home},
+			{second, say(moved, secure...), "adopt " + moved},
 		}},
 		{"the operator's own word alone is enough, in two rounds all the same", home, true, []round{
 			{0, say(moved, "file"), "ask again " + home}, {second, say(moved, "file"), "adopt " + moved},
@@ -341,4 +351,50 @@ func TestWhatCannotBeTheAddress(t *testing.T) {
 			}
 		})
 	}
+}
+
+// FuzzJudge has sources say whatever they like, round after round.
+func FuzzJudge(f *testing.F) {
+	f.Add([]byte("\x00\x11\x22\x33\x44\x00\x05\x11\x11\x11\x11\x11\x11\x05"), false)
+	f.Add([]byte{}, true)
+	addresses := []string{"", home, moved, poison, "10.0.0.1"}
+	f.Fuzz(func(t *testing.T, script []byte, alone bool) {
+		m, now := wanip.NewMemory(knows(home)), began
+		var told []netip.Addr // what had a quorum in the last round
+		for len(script) > len(defaults) {
+			var said []wanip.Finding
+			for i, s := range defaults {
+				if a := addresses[int(script[i])%len(addresses)]; a != "" {
+					said = append(said, say(a, s)...)
+				}
+			}
+			now = now.Add(time.Duration(script[len(defaults)]) * time.Second)
+			script = script[len(defaults)+1:]
+			before := m.Known().Addr
+			act := m.Judge(said, alone, now)
+			after := m.Known().Addr
+			if (after != before) != (act == "adopt") {
+				t.Fatalf("%s, and %s became %s", act, before, after)
+			}
+			quorums := quorum(said, alone)
+			if after != before && (!slices.Contains(quorums, after) || !slices.Contains(told, after)) {
+				t.Fatalf("%s became %s by %+v", before, after, said)
+			}
+			told = quorums
+		}
+	})
+}
+
+// quorum returns the addresses that two operators tell, one of them over TLS.
+func quorum(said []wanip.Finding, alone bool) []netip.Addr {
+	var out []netip.Addr
+	for _, f := range said {
+		two := slices.ContainsFunc(said, func(o wanip.Finding) bool {
+			return o.Addr == f.Addr && o.Operator != f.Operator && (o.Secure || f.Secure)
+		})
+		if f.Refused == "" && (alone || two) {
+			out = append(out, f.Addr)
+		}
+	}
+	return out
 }

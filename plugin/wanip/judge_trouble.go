@@ -111,8 +111,8 @@ func redirection(findings []Finding) string {
 	if why == nil {
 		return ""
 	}
-	return fmt.Sprintf("port 53 is redirected (%s): let this host ask name servers outside, or name only sources over dot, doh and https with `detect`",
-		strings.Join(why, ", "))
+	return fmt.Sprintf("port 53 is redirected (%s): let this host ask name servers outside, "+
+		"or name only sources over dot, doh and https with `detect`", strings.Join(why, ", "))
 }
 
 // against returns what the sources of plain DNS say if two operators or more do, and all of them other than

@@ -34,7 +34,9 @@ func TestWhatIsPublished(t *testing.T) {
 		{"IPv4 leads to the router", wanip.Offer{IPv4: v4}, addrs(home), ""},
 		{"this host's IPv6 address, if it is a proxy", wanip.Offer{IPv4: v4, IPv6: v6, Proxy: true}, addrs(home, "2001:db8:1:2::7"), ""},
 		{
-			"else none, with the reason", wanip.Offer{Uplink: corefile.UplinkDetect{Name: "wan"}, IPv4: v4, IPv6: v6}, addrs(home),
+			"else none, with the reason",
+			wanip.Offer{Uplink: corefile.UplinkDetect{Name: "wan"}, IPv4: v4, IPv6: v6},
+			addrs(home),
 			"no IPv6 address is published: 2001:db8:1:2::7 leads to this host, and no `proxy` address is this host's: " +
 				"write `uplink wan auto ipv6` with a proxy's address, with its lower half as ::SUFFIX, or with off",
 		},

@@ -1,6 +1,11 @@
 // Package wanip finds the external addresses of the uplinks.
 //
-// It asks several sources which address our packets come from, and believes none of them alone: see [judge].
+// It asks several sources which address our packets come from, and believes none of them alone. The address that
+// is known stays while anybody tells it, and while nobody tells any. Another one takes its place when two
+// operators tell it, one of them over a transport that nobody on the way can falsify, in two rounds, and more of
+// them than any other. Addresses that lead nowhere from outside are refused, with the reason.
+//
+// A [Detector] asks one source a minute while all is well. [Survey] asks all of them once, for a person to see.
 package wanip
 
 import (
