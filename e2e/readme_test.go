@@ -80,7 +80,9 @@ func (p *plexdns) startMoved(text string, moves ...move) (ready, metrics netip.A
 	ready, metrics = netip.AddrPortFrom(inside, freePort(p.tb, inside)), netip.AddrPortFrom(inside, freePort(p.tb, inside))
 	for _, m := range append(moves,
 		move{`\b\d+\.(\d+\.\d+\.\d+)\b`, "127.$1"},
-		move{`(?m)^(\s*)plex \{$`, "${1}plex {\n${1}    state " + p.dir},
+		move{`(?m)^ *detect .*\n`, ""},
+		move{`(?m)^( *duckdns .*)$`, "$1 api http://127.0.0.1:9 verify off"},
+		move{`(?m)^(\s*)plex \{$`, "${1}plex {\n${1}    state " + p.dir + "\n${1}    detect command false"},
 		move{`(?m)^(\S+) \{$`, "$1 {\n    bind " + inside.String()},
 		move{`(?m)^    ready \{$`, "    ready " + ready.String() + " {"},
 		move{`(?m)^    prometheus$`, "    prometheus " + metrics.String()},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/coredns/coredns/plugin/transfer"
@@ -14,6 +15,7 @@ import (
 	"plexha/corefile/watch"
 	"plexha/plugin/probe"
 	"plexha/plugin/runtime"
+	"plexha/plugin/status"
 	"plexha/zones"
 	"plexha/zones/board"
 	"plexha/zones/diary"
@@ -30,8 +32,9 @@ type cluster struct {
 	board   *board.Board
 	prober  *probe.Prober
 	serials map[string]*runtime.Serials // by origin
-	state   string                      // the state folder; empty: none is writable
-	xfer    *transfer.Transfer
+	external
+	state string // the state folder; empty: none is writable
+	xfer  *transfer.Transfer
 
 	asked     chan struct{} // closed when zones of a finished first round are served
 	askedOnce sync.Once
@@ -43,6 +46,7 @@ type cluster struct {
 	diary     *diary.Diary // what has been logged; nil: nothing yet
 	dueLine   time.Time    // when the zones' loop is woken for a line that is held back
 
+	leave   func()                  // the status page; nil before it is shown
 	cancel  context.CancelCauseFunc // of all tasks; nil before they run
 	stopped chan struct{}           // closed by stop
 	stop    func()                  // once is enough
@@ -59,6 +63,7 @@ func newCluster() *cluster {
 		recompile: make(chan struct{}, 1),
 		save:      make(chan struct{}, 1),
 		announce:  make(chan struct{}, 1),
+		external:  external{duckNews: make(chan struct{}, 1)},
 		serials:   map[string]*runtime.Serials{},
 		stopped:   stopped,
 		stop:      sync.OnceFunc(func() { close(stopped) }),
@@ -84,13 +89,38 @@ func (p *Plex) start(own []netip.AddrPort, xfer *transfer.Transfer) error {
 	}
 	p.prober = probe.New(probe.Options{
 		Config: p.cfg, Board: p.board, Version: Version, Avoid: own,
-		Observe: p.observe, Warn: func(msg string) { log.Warning(msg) },
+		Observe: p.observe, Warn: warning,
 	})
+	p.findAddresses(now)
+	p.tellDuckDNS()
 	if err := p.refresh(); err != nil {
+		return err
+	}
+	if err := p.showStatus(); err != nil {
 		return err
 	}
 	p.run()
 	runtime.Started(p.zone(), p)
+	return nil
+}
+
+// showStatus lets the cluster be seen and triggered. Answers matter more than the page: if another program has its
+// port, they are given without.
+func (p *Plex) showStatus() error {
+	o := status.Options{
+		Addr: p.cfg.Status.Addr, Public: p.cfg.Status.Public, Dir: p.state, Version: Version,
+		Info: info, Warn: warning,
+	}
+	leave, err := runtime.Pages.Open(o, p)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		log.Warningf("%v", err)
+		o.Addr = netip.AddrPort{}
+		leave, err = runtime.Pages.Open(o, p)
+	}
+	if err != nil {
+		return err
+	}
+	p.leave = leave
 	return nil
 }
 
@@ -104,6 +134,7 @@ func (p *Plex) run() {
 	p.task(ctx, "the first round", p.endFirstRound)
 	p.task(ctx, "the local addresses", func(ctx context.Context) error { return probe.FollowLocal(ctx, p.board) })
 	p.task(ctx, "the announcements", p.announceChanges)
+	p.runExternal(ctx)
 	if files := p.statics.paths(); len(files) > 0 {
 		p.task(ctx, "the zone files", func(ctx context.Context) error {
 			return watch.Files(ctx, files, p.reloadStatics)
@@ -129,6 +160,9 @@ func (p *Plex) task(ctx context.Context, what string, run func(context.Context) 
 // calls this before it stops its listeners when the process ends.
 func (p *Plex) Stop() {
 	p.stop()
+	if p.leave != nil {
+		p.leave()
+	}
 	if p.cancel != nil {
 		p.cancel(errStopped)
 	}
@@ -188,6 +222,7 @@ func (p *Plex) refresh() error {
 		p.askedOnce.Do(func() { close(p.asked) })
 	}
 	signal(p.save)
+	signal(p.duckNews)
 	if len(c.raised) > 0 {
 		signal(p.announce)
 	}

@@ -32,6 +32,8 @@ func Still(cfg *corefile.Config, root string, b *board.Board, next plugin.Handle
 			return nil, err
 		}
 	}
+	p.findAddresses(time.Now())
+	p.tellDuckDNS()
 	return p, nil
 }
 

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"slices"
 	"time"
 
 	"github.com/coredns/coredns/plugin"
@@ -93,7 +94,8 @@ var (
 
 // Describe implements [prometheus.Collector].
 func (collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{stateDesc, orderDesc, ageDesc, lastResortDesc, isolatedDesc, stalledDesc, serialDesc} {
+	own := []*prometheus.Desc{stateDesc, orderDesc, ageDesc, lastResortDesc, isolatedDesc, stalledDesc, serialDesc}
+	for _, d := range slices.Concat(own, externalDescs) {
 		ch <- d
 	}
 }
@@ -127,6 +129,8 @@ func (p *Plex) collect(ch chan<- prometheus.Metric) {
 	gauge(isolatedDesc, number(snap.Isolated))
 	gauge(lastResortDesc, number(p.current.Load().lastResort))
 	gauge(stalledDesc, float64(len(p.stalled())))
+	p.collectExternal(gauge)
+	p.collectDuckDNS(gauge)
 	for subject, health := range snap.Subjects {
 		for _, s := range zones.States() {
 			gauge(stateDesc, number(s == health.State), subject.Kind.String(), subject.Name, s.String())

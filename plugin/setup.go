@@ -163,12 +163,6 @@ func (p *Plex) greet(own []netip.AddrPort) {
 		log.Warningf("%s:%d: accepted, but not yet active in this version: %s",
 			p.cfg.File, p.cfg.Line, strings.Join(p.cfg.Inactive, ", "))
 	}
-	for _, u := range p.cfg.Cluster.Uplinks {
-		if u.Auto && len(u.Addrs) == 0 {
-			log.Warningf("uplink %s: its address is not known, since it is not detected in this version: "+
-				"clients outside get SERVFAIL; give `uplink %s ADDRESS`", u.Name, u.Name)
-		}
-	}
 	if w := probe.ResolverWarning(p.cfg, "/etc/resolv.conf", own); w != "" {
 		log.Warning(w)
 	}
