@@ -1,7 +1,6 @@
 package wanip
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -55,9 +54,9 @@ func output(ctx context.Context, argv, env []string) ([]byte, error) {
 		_ = killGroup(cmd) // as good as it goes: the error is told
 	}
 	if err != nil {
-		return nil, commandError(ctx, err, stderr.Bytes())
+		return nil, commandError(ctx, err, stderr.kept)
 	}
-	return stdout.Bytes(), nil
+	return stdout.kept, nil
 }
 
 // commandError says how a command has ended, with the first line of what it has complained about, but without its
@@ -78,11 +77,11 @@ func commandError(ctx context.Context, err error, stderr []byte) error {
 }
 
 // short keeps the beginning of what is written to it, a byte more than [maxText] so that more shows, and takes
-// the rest without keeping it.
-type short struct{ bytes.Buffer }
+// the rest without keeping it. It is no [bytes.Buffer]: [io.Copy] would fill that by itself.
+type short struct{ kept []byte }
 
 func (s *short) Write(p []byte) (int, error) {
-	room := maxText + 1 - s.Len()
-	s.Buffer.Write(p[:min(room, len(p))])
+	room := maxText + 1 - len(s.kept)
+	s.kept = append(s.kept, p[:min(room, len(p))]...)
 	return len(p), nil
 }

@@ -88,6 +88,14 @@ func TestCommandWordsAreNotRepeated(t *testing.T) {
 	}
 }
 
+func TestCommandThatPrintsFarTooMuchFillsNoMemory(t *testing.T) {
+	var s wanip.Short
+	n, err := io.Copy(&s, strings.NewReader(strings.Repeat("8.8.4.4\n", 1<<17)))
+	if err != nil || n != 1<<20 || len(s.Kept()) != 4097 {
+		t.Errorf("kept %d of %d bytes: %v", len(s.Kept()), n, err)
+	}
+}
+
 // witness is a pipe that ends when the last process of those that were told to hold it has ended.
 func witness(t *testing.T) (name string, ended func() bool) {
 	t.Helper()

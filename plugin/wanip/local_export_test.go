@@ -24,6 +24,12 @@ const (
 	StablePrivacy  = flagStablePrivacy
 )
 
+// Short keeps the beginning of what a command prints.
+type Short = short
+
+// Kept returns what it has kept.
+func (s *short) Kept() []byte { return s.kept }
+
 // What is known without asking anybody far away.
 var (
 	AddrIn       = addrIn
