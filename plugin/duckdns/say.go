@@ -48,7 +48,7 @@ func (w *Worker) sayTaken(k *keeper, before record) {
 // sayFailed tells of a push that failed: at once if it is KO, which only the operator can mend.
 func (w *Worker) sayFailed(k *keeper, err error) {
 	r := &k.record
-	text := fmt.Sprintf("%s: telling DuckDNS that %s is %s: %v", w.name, recordType(k.family), r.TriedAddr, err)
+	text := fmt.Sprintf("%s: %s: %v", w.name, recordType(k.family), err)
 	if !errors.Is(err, ErrRefused) || w.alerted {
 		w.log.to[debug](text + "; next at " + r.Retry.UTC().Format(time.RFC3339))
 		return
@@ -84,7 +84,7 @@ func (w *Worker) complain(k *keeper) time.Time {
 	}
 	r.Told, w.unsaved = true, true
 	w.log.say(k.topic("fails"), warning, fmt.Sprintf(
-		"%s: telling DuckDNS that %s is %s has failed for %s: %s; it is tried again and again",
+		"%s: %s should be %s, but DuckDNS has taken no update for %s: %s; it is tried again and again",
 		w.name, recordType(k.family), k.plan.wanted.Addr, since(r.FailingSince), r.Error))
 	return time.Time{}
 }

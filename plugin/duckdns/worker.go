@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"plexha/corefile"
+	"plexha/corefile/token"
 	"plexha/zones"
 )
 
@@ -28,7 +29,7 @@ type Options struct {
 	// Refuse says why an address that is shown cannot be the public one's, since it is for special purposes or is
 	// one of ours inside; empty: it can. Nil: private and local ones are refused.
 	Refuse func(netip.Addr) string
-	// Token reads the token as it is now, so that a changed one is noticed; nil: it never changes.
+	// Token reads the token as it is now, so that a changed one is noticed; nil: that of Config.
 	Token func() (corefile.Secret, error)
 	// StateFile is where what DuckDNS was told is kept; empty: it does not outlive the process.
 	StateFile string
@@ -79,7 +80,7 @@ func New(o Options) *Worker {
 		o.Refuse = refuse
 	}
 	if o.Token == nil {
-		o.Token = func() (corefile.Secret, error) { return corefile.Secret{}, nil }
+		o.Token = func() (corefile.Secret, error) { return token.Of(o.Config) }
 	}
 	if o.Own == nil {
 		o.Own = func(context.Context, string) (func(), error) { return func() {}, nil }

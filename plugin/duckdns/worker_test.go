@@ -148,8 +148,8 @@ func TestAnOutageOfADay(t *testing.T) {
 		pass(31 * time.Minute)
 		equal(t, "pushes when it is back", h.since(&h.pushes), "25h28m30s 203.0.113.77")
 		equal(t, "lines", h.since(&h.lines),
-			"warning home.duckdns.org: telling DuckDNS that A is 203.0.113.77 has failed for 10m0s: connecting to DuckDNS:"+
-				" context deadline exceeded; it is tried again and again",
+			"warning home.duckdns.org: A should be 203.0.113.77, but DuckDNS has taken no update for 10m0s: connecting to"+
+				" DuckDNS: context deadline exceeded; it is tried again and again",
 			"info home.duckdns.org: A cannot be verified: no name server answers",
 			"info home.duckdns.org: A can be verified again",
 			"info home.duckdns.org: A is 203.0.113.77, of uplink wan, no longer 203.0.113.1; DuckDNS takes updates again,"+
@@ -185,7 +185,7 @@ func TestKOIsToldOnceAndMendedByANewToken(t *testing.T) {
 		w, stop := start(t, o)
 		defer stop()
 		pass(24 * time.Hour)
-		const alert = `error home.duckdns.org: telling DuckDNS that A is 203.0.113.1: DuckDNS refused the update. It says no` +
+		const alert = `error home.duckdns.org: A: DuckDNS refused the update. It says no` +
 			` more than KO, so check that the token in the credential duckdns_token is that of the account at` +
 			` www.duckdns.org, that "home" is one of the domains there, and that 203.0.113.1 is right. It is tried again` +
 			` more and more seldom, and as soon as the token changes`
@@ -505,8 +505,8 @@ func TestARestartWhileDuckDNSIsDown(t *testing.T) {
 		pass(2 * time.Minute)
 		equal(t, "pushes", h.since(&h.pushes), "32m0s 203.0.113.1")
 		equal(t, "lines", h.since(&h.lines),
-			"warning home.duckdns.org: telling DuckDNS that A is 203.0.113.1 has failed for 10m0s: connection refused; it"+
-				" is tried again and again")
+			"warning home.duckdns.org: A should be 203.0.113.1, but DuckDNS has taken no update for 10m0s: connection"+
+				" refused; it is tried again and again")
 	})
 }
 
@@ -571,6 +571,7 @@ func TestWithoutAStateFile(t *testing.T) {
 	inHouse(t, func(t *testing.T, h *house) {
 		o := h.options(t)
 		o.StateFile, o.Own, o.Observe, o.Token = "", nil, nil, nil
+		o.Config.Token = corefile.NewSecret(tokens[0])
 		_, stop := start(t, o)
 		defer stop()
 		pass(time.Hour)
