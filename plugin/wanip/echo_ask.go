@@ -59,7 +59,7 @@ func askServers(
 		if err != nil {
 			return netip.Addr{}, fmt.Errorf("%s: %w", server.Addr(), words(ctx, err))
 		}
-		return addr.Unmap(), nil
+		return addr, nil
 	})
 }
 

@@ -3,13 +3,18 @@ package wanip_test
 import (
 	"context"
 	"errors"
+	"net"
+	"os"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"plexha/plugin/via"
 	"plexha/plugin/wanip"
+	"plexha/zones"
 )
 
 // try is what one of several servers does.
@@ -96,5 +101,36 @@ func TestInTurnErrors(t *testing.T) {
 	})
 	if err == nil || err.Error() != "one refuses; two is silent" || !errors.Is(err, first) || !errors.Is(err, second) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// An uplink's interface that has no address of the family, or a host that has no way out over it, is no fault of
+// whoever would have been asked.
+func TestNoWayOut(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		err     error
+		want    string
+		nothing bool
+	}{
+		{
+			"no address", &net.OpError{Op: "dial", Err: &via.AddressError{Interface: "eth2", Family: zones.IPv6}},
+			"nothing to tell of this family: interface eth2 has no ipv6 address", true,
+		},
+		{
+			"no route", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ENETUNREACH)},
+			"nothing to tell of this family: network is unreachable", true,
+		},
+		{
+			"nobody there", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EHOSTUNREACH)},
+			"no route to host", false,
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got := wanip.Words(t.Context(), tc.err)
+			if got.Error() != tc.want || errors.Is(got, wanip.ErrNothing) != tc.nothing {
+				t.Errorf("got %v, want %s", got, tc.want)
+			}
+		})
 	}
 }

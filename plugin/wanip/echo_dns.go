@@ -135,7 +135,7 @@ func askUDP(ctx context.Context, path via.Path, server netip.AddrPort, q *dns.Ms
 // strayed adds to an error what came instead of the answer.
 func strayed(ctx context.Context, err error, strays int) error {
 	if err = words(ctx, err); strays > 0 {
-		return fmt.Errorf("%w, but %d that answer another question", err, strays)
+		return fmt.Errorf("%w, but others that do not belong to the question: %d", err, strays)
 	}
 	return err
 }

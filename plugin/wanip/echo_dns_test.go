@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -145,6 +146,15 @@ func TestUDPAnswers(t *testing.T) {
 			"answers without an address", false,
 		},
 		{
+			"an alias beside it", "opendns",
+			changed(tells(home4), func(m *dns.Msg) {
+				alias := &dns.CNAME{Hdr: *m.Answer[0].Header(), Target: "poison.example."}
+				alias.Hdr.Rrtype = dns.TypeCNAME
+				m.Answer = append([]dns.RR{alias}, m.Answer...)
+			}),
+			home4.String(), false,
+		},
+		{
 			"another class's address", "cloudflare",
 			changed(says(home4.String()), func(m *dns.Msg) { m.Answer[0].Header().Class = dns.ClassINET }),
 			"answers without an address", false,
@@ -233,7 +243,7 @@ func TestUDPSpoofedSource(t *testing.T) {
 func TestUDPStraysOnly(t *testing.T) {
 	at := serveUDP(t, "127.0.0.1:0", changed(tells(home4), func(m *dns.Msg) { m.Id++ }))
 	_, err := ask(within(t, 300*time.Millisecond), udp("opendns", at), wanip.SourceOptions{}, zones.IPv4)
-	const want = "no answer in time, but 1 that answer another question"
+	const want = "no answer in time, but others that do not belong to the question: 1"
 	if got := outcome(netip.Addr{}, err); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
@@ -425,6 +435,30 @@ func TestDoTSilent(t *testing.T) {
 	s := corefile.Source{Kind: "opendns", Transport: "dot", At: []netip.AddrPort{at}}
 	_, err = ask(within(t, 100*time.Millisecond), s, wanip.SourceOptions{}, zones.IPv4)
 	if got := outcome(netip.Addr{}, err); got != "no answer in time" {
+		t.Errorf("got %s", got)
+	}
+}
+
+// Nor does one that hangs up.
+func TestDoTClosed(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if conn, err := l.Accept(); err == nil {
+			_, _ = conn.Read(make([]byte, 4096)) // closing with something unread is a reset
+			conn.Close()
+		}
+	})
+	t.Cleanup(func() {
+		l.Close()
+		wg.Wait()
+	})
+	s := corefile.Source{Kind: "opendns", Transport: "dot", At: []netip.AddrPort{addrOf(l)}}
+	_, err = ask(t.Context(), s, wanip.SourceOptions{}, zones.IPv4)
+	if got := outcome(netip.Addr{}, err); got != "the connection was closed without an answer" {
 		t.Errorf("got %s", got)
 	}
 }

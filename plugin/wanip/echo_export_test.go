@@ -21,8 +21,11 @@ func ReadAnswer(operator string, answer *dns.Msg, f zones.Family) (netip.Addr, e
 	return (&dnsEcho{operator: operators[operator], transport: overUDP}).read(answer, f)
 }
 
-// InTurn makes tries in turn.
-var InTurn = inTurn[string]
+// InTurn makes tries in turn, and Words says what went wrong with one.
+var (
+	InTurn = inTurn[string]
+	Words  = words
+)
 
 // NamedServers are the servers that a source asks.
 type NamedServers struct {

@@ -188,6 +188,14 @@ func serveDNS(t *testing.T, s *dns.Server, h dnsHandler) {
 // serveHTTPS serves with a certificate, over HTTP/2 too.
 func serveHTTPS(t *testing.T, at string, cert tls.Certificate, h http.HandlerFunc) netip.AddrPort {
 	t.Helper()
+	return serveHTTPSWith(t, at, cert, h, nil)
+}
+
+// serveHTTPSWith is told of its connections' states.
+func serveHTTPSWith(
+	t *testing.T, at string, cert tls.Certificate, h http.HandlerFunc, state func(net.Conn, http.ConnState),
+) netip.AddrPort {
+	t.Helper()
 	l, err := net.Listen("tcp", at)
 	if err != nil {
 		t.Fatal(err)
@@ -197,6 +205,7 @@ func serveHTTPS(t *testing.T, at string, cert tls.Certificate, h http.HandlerFun
 	s.Listener = l
 	s.EnableHTTP2 = true
 	s.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
+	s.Config.ConnState = state
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.StartTLS()
 	t.Cleanup(s.Close)

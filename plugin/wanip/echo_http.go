@@ -61,7 +61,7 @@ func fetch(path via.Path, server netip.AddrPort, config *tls.Config, req *http.R
 		return nil, err
 	}
 	if int64(len(body)) > limit {
-		return nil, fmt.Errorf("answers more than %d bytes", limit)
+		return nil, fmt.Errorf("answers a page of more than %d bytes", limit)
 	}
 	return body, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -44,7 +45,7 @@ func TestHTTPAnswers(t *testing.T) {
 	}{
 		{"an address", plain, page(200, "198.51.100.7"), home4.String()},
 		{"an address in a line", plain, page(200, "198.51.100.7\r\n"), home4.String()},
-		{"a captive portal's page", plain, page(200, portalPage), "answers more than 64 bytes"},
+		{"a captive portal's page", plain, page(200, portalPage), "answers a page of more than 64 bytes"},
 		{"a short page", plain, page(200, "<p>198.51.100.7</p>"), `answers "<p>198.51.100.7</p>", which is no address`},
 		{"a captive portal's redirect", plain, redirect("https://portal.example/login?to=198.51.100.7"), "redirects to portal.example"},
 		{"a redirect to itself", plain, redirect("/ip/"), "redirects to echo.example"},
@@ -54,13 +55,13 @@ func TestHTTPAnswers(t *testing.T) {
 		{"nothing", plain, page(200, ""), `answers "", which is no address`},
 		{"two addresses", plain, page(200, "198.51.100.7\n198.51.100.8\n"), `answers "198.51.100.7\n198.51.100.8", which is no address`},
 		{"JSON", plain, page(200, `{"ip":"198.51.100.7"}`), `answers "{\"ip\":\"198.51.100.7\"}", which is no address`},
-		{"far too much", plain, page(200, strings.Repeat(" ", 1<<20)+"198.51.100.7"), "answers more than 64 bytes"},
+		{"far too much", plain, page(200, strings.Repeat(" ", 1<<20)+"198.51.100.7"), "answers a page of more than 64 bytes"},
 		{"the other family's", plain, page(200, "2001:db8::7"), "tells an ipv6 address over ipv4"},
 		{"an address with a zone", plain, page(200, "fe80::1%eth0"), `answers "fe80::1%eth0", which is no address`},
 		{"a trace", trace, page(200, "fl=1f1\nh=echo.example\nip=198.51.100.7\nts=1\n"), home4.String()},
 		{"a trace without it", trace, page(200, "fl=1f1\nh=echo.example\n"), "answers without a line ip=ADDRESS"},
 		{"a page for a trace", trace, page(200, portalPage), "answers without a line ip=ADDRESS"},
-		{"a trace that never ends", trace, page(200, strings.Repeat("fl=1f1\n", 1000)), "answers more than 4096 bytes"},
+		{"a trace that never ends", trace, page(200, strings.Repeat("fl=1f1\n", 1000)), "answers a page of more than 4096 bytes"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			cert, roots := certFor(t, "echo.example")
@@ -98,6 +99,30 @@ func TestHTTPRequest(t *testing.T) {
 		if diff := cmp.Diff(want, r.Header); diff != "" {
 			t.Errorf("the header (-want +got)\n%s", diff)
 		}
+	}
+}
+
+// Rounds are a minute apart and longer: no connection is kept for the next one, whatever the answer was.
+func TestHTTPConnectionEnds(t *testing.T) {
+	for name, h := range map[string]http.HandlerFunc{
+		"an address": page(200, home4.String()), "a fault": page(500, ""), "far too much": page(200, strings.Repeat(" ", 1<<20)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			closed := make(chan struct{})
+			cert, roots := certFor(t, "echo.example")
+			at := serveHTTPSWith(t, "127.0.0.1:0", cert, h, func(_ net.Conn, s http.ConnState) {
+				if s == http.StateClosed {
+					close(closed)
+				}
+			})
+			s := corefile.Source{Kind: "https", Args: []string{"https://echo.example/"}, At: []netip.AddrPort{at}}
+			_, _ = ask(t.Context(), s, wanip.SourceOptions{Roots: roots}, zones.IPv4)
+			select {
+			case <-closed:
+			case <-time.After(10 * time.Second):
+				t.Error("the connection stays open")
+			}
+		})
 	}
 }
 

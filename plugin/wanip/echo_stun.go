@@ -2,6 +2,7 @@ package wanip
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -72,21 +73,17 @@ func readBinding(answer *stun.Message) (netip.Addr, error) {
 	switch answer.Type {
 	case stun.BindingSuccess:
 	case stun.BindingError:
-		var code stun.ErrorCodeAttribute
-		if err := code.GetFrom(answer); err != nil {
-			return netip.Addr{}, fmt.Errorf("answers an error: %w", err)
-		}
-		return netip.Addr{}, fmt.Errorf("answers error %d", code.Code)
+		var e stun.ErrorCodeAttribute
+		_ = e.GetFrom(answer) // without one the code is 0
+		return netip.Addr{}, fmt.Errorf("answers error %d", e.Code)
 	default:
 		return netip.Addr{}, fmt.Errorf("answers with a %s", answer.Type)
 	}
 	var mapped stun.XORMappedAddress
-	if err := mapped.GetFrom(answer); err != nil {
-		return netip.Addr{}, fmt.Errorf("reading XOR-MAPPED-ADDRESS: %w", err)
-	}
+	err := mapped.GetFrom(answer)
 	addr, ok := netip.AddrFromSlice(mapped.IP)
-	if !ok {
-		return netip.Addr{}, fmt.Errorf("tells %v, which is not an address", mapped.IP)
+	if err != nil || !ok {
+		return netip.Addr{}, errors.New("answers without an XOR-MAPPED-ADDRESS that can be read")
 	}
 	return addr.Unmap(), nil
 }

@@ -64,7 +64,14 @@ func TestSTUN(t *testing.T) {
 		{
 			"success without an address",
 			func(r []byte) [][]byte { return [][]byte{binding(r, stun.BindingSuccess)} },
-			"reading XOR-MAPPED-ADDRESS: attribute not found",
+			"answers without an XOR-MAPPED-ADDRESS that can be read",
+		},
+		{
+			"success with half an address",
+			func(r []byte) [][]byte {
+				return [][]byte{binding(r, stun.BindingSuccess, stun.RawAttribute{Type: stun.AttrXORMappedAddress, Value: []byte{0, 1, 0, 0}})}
+			},
+			"answers without an XOR-MAPPED-ADDRESS that can be read",
 		},
 		{
 			"the other family's",
