@@ -71,6 +71,6 @@ func summary(ctx context.Context, failed []error) error {
 	case 1:
 		return failed[0]
 	default:
-		return fmt.Errorf("%w (nor has it worked with %d others)", failed[0], len(failed)-1)
+		return fmt.Errorf("%w (nor has it worked with %d more)", failed[0], len(failed)-1)
 	}
 }

@@ -78,14 +78,14 @@ func TestRace(t *testing.T) {
 			map[string]runner{},
 			"", 0,
 			[]string{"a at 0s", "b at 0s", "c at 0s"},
-			"fallen (nor has it worked with 2 others)",
+			"fallen (nor has it worked with 2 more)",
 		},
 		{
 			"all are silent",
 			map[string]runner{"a": {never, ""}, "b": {never, ""}, "c": {never, ""}},
 			"", 5 * time.Second,
 			[]string{"a at 0s", "b at 1s", "c at 2s"},
-			"context deadline exceeded (nor has it worked with 2 others)",
+			"context deadline exceeded (nor has it worked with 2 more)",
 		},
 	}
 	for _, tt := range tests {
