@@ -82,6 +82,15 @@ func (d *DuckDNS) resolvers() []netip.AddrPort {
 	return publicResolvers()
 }
 
+// publicResolvers are asked where the zone begins, by their addresses: the system's resolver may be ourselves.
+func publicResolvers() []netip.AddrPort {
+	return []netip.AddrPort{
+		netip.MustParseAddrPort("1.1.1.1:53"), // Cloudflare
+		netip.MustParseAddrPort("9.9.9.9:53"), // Quad9
+		netip.MustParseAddrPort("8.8.8.8:53"), // Google
+	}
+}
+
 // provider returns the configuration of a [Provider], whose own type would hide the token.
 func (d *DuckDNS) provider() any {
 	return struct {

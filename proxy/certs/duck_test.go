@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -186,7 +187,7 @@ func answerWith(records ...string) dns.HandlerFunc {
 			if err != nil {
 				panic(err)
 			}
-			if rr.Header().Name == q.Question[0].Name && rr.Header().Rrtype == q.Question[0].Qtype {
+			if strings.EqualFold(rr.Header().Name, q.Question[0].Name) && rr.Header().Rrtype == q.Question[0].Qtype {
 				m.Answer = append(m.Answer, rr)
 			}
 		}

@@ -13,6 +13,8 @@ import (
 	"github.com/caddyserver/certmagic"
 	"github.com/libdns/libdns"
 	"go.uber.org/zap"
+
+	"plexha/plugin/resolve"
 )
 
 const (
@@ -43,7 +45,8 @@ type Provider struct {
 	// Credential is the name of a file in $CREDENTIALS_DIRECTORY that holds the token. It is read at each use.
 	Credential string `json:"credential,omitempty"`
 
-	// Resolvers are asked for DuckDNS's name servers. Default: Cloudflare's, Quad9's and Google's.
+	// Resolvers are asked for DuckDNS's name servers, over UDP and TCP. Default: Cloudflare's, Quad9's and
+	// Google's, over TLS.
 	Resolvers []netip.AddrPort `json:"resolvers,omitempty"`
 
 	// NameServers are asked for the record, instead of those that the resolvers tell.
@@ -59,8 +62,9 @@ type Provider struct {
 	// remember a record for its TTL, which is a minute. Default: 1m.
 	Hold caddy.Duration `json:"hold,omitempty"`
 
-	storage certmagic.Storage
-	logger  *zap.Logger
+	storage  certmagic.Storage
+	logger   *zap.Logger
+	resolver *resolve.Resolver // finds DuckDNS's name servers
 
 	mu    sync.Mutex
 	turns map[string]*turn // by the record's text: those whose record is set
@@ -78,9 +82,7 @@ func (p *Provider) Provision(ctx caddy.Context) error {
 	p.Timeout = orElse(p.Timeout, 10*time.Second)
 	p.PropagationTimeout = orElse(p.PropagationTimeout, 5*time.Minute)
 	p.Hold = orElse(p.Hold, time.Minute)
-	if len(p.Resolvers) == 0 {
-		p.Resolvers = publicResolvers()
-	}
+	p.resolver = newResolver(p.Resolvers)
 	return nil
 }
 

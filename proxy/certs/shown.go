@@ -11,25 +11,18 @@ import (
 
 	"github.com/miekg/dns"
 	"go.uber.org/zap"
+
+	"plexha/plugin/resolve"
+	"plexha/plugin/via"
 )
 
 const (
 	lookEvery   = 2 * time.Second // between looks at the name servers, as CertMagic does
-	lookTimeout = 3 * time.Second // of one question; the servers are in Canada
+	lookTimeout = 3 * time.Second // of the question to one server, over UDP and TCP
 	// blindFor is how long we wait for a record that we have no way to look for: as long as lego gives
 	// DuckDNS.
 	blindFor = time.Minute
 )
-
-// publicResolvers are asked where DuckDNS's name servers are, by their addresses: the system's resolver may
-// be ourselves.
-func publicResolvers() []netip.AddrPort {
-	return []netip.AddrPort{
-		netip.MustParseAddrPort("1.1.1.1:53"), // Cloudflare
-		netip.MustParseAddrPort("9.9.9.9:53"), // Quad9
-		netip.MustParseAddrPort("8.8.8.8:53"), // Google
-	}
-}
 
 // sighting is what one look at the name servers has shown.
 type sighting struct {
@@ -118,7 +111,9 @@ var errNotAuthoritative = errors.New("it does not answer as a name server of Duc
 func authoritativeTXT(ctx context.Context, name string, server netip.AddrPort) ([]string, error) {
 	q := new(dns.Msg).SetQuestion(name, dns.TypeTXT)
 	q.RecursionDesired = false
-	r, err := exchange(ctx, q, server)
+	ctx, cancel := context.WithTimeoutCause(ctx, lookTimeout, fmt.Errorf("no answer within %s", lookTimeout))
+	defer cancel()
+	r, err := resolve.Exchange(ctx, via.Path{}, q, server)
 	switch {
 	case err != nil:
 		return nil, err
@@ -141,64 +136,26 @@ func (p *Provider) nameServers(ctx context.Context) ([]netip.AddrPort, error) {
 	if len(p.NameServers) > 0 {
 		return p.NameServers, nil
 	}
-	var errs []error
-	for _, resolver := range p.Resolvers {
-		servers, err := serversOf(ctx, dns.Fqdn(duckDNS[1:]), resolver)
-		if err == nil {
-			return servers, nil
-		}
-		errs = append(errs, fmt.Errorf("asking %s for DuckDNS's name servers: %w", resolver, err))
-	}
-	return nil, errors.Join(errs...)
-}
-
-// serversOf asks a resolver for the addresses of a zone's name servers.
-func serversOf(ctx context.Context, zone string, resolver netip.AddrPort) ([]netip.AddrPort, error) {
-	ns, err := records[*dns.NS](ctx, zone, dns.TypeNS, resolver)
+	found, err := p.resolver.NameServers(ctx, duckDNS[1:])
 	if err != nil {
 		return nil, err
 	}
 	var servers []netip.AddrPort
-	for _, rr := range ns {
-		as, err := records[*dns.A](ctx, rr.Ns, dns.TypeA, resolver)
-		if err != nil {
-			return nil, err
-		}
-		for _, a := range as {
-			if addr, ok := netip.AddrFromSlice(a.A); ok {
-				servers = append(servers, netip.AddrPortFrom(addr.Unmap(), 53))
-			}
-		}
-	}
-	if len(servers) == 0 {
-		return nil, errors.New("it knows none")
+	for _, s := range found {
+		servers = append(servers, s.Addr)
 	}
 	return servers, nil
 }
 
-// records asks a resolver for the records of a name.
-func records[R dns.RR](ctx context.Context, name string, qtype uint16, resolver netip.AddrPort) ([]R, error) {
-	r, err := exchange(ctx, new(dns.Msg).SetQuestion(name, qtype), resolver)
-	if err != nil {
-		return nil, err
+// newResolver returns what finds DuckDNS's name servers: the public resolvers over TLS, or those that are given,
+// over UDP and TCP.
+func newResolver(given []netip.AddrPort) *resolve.Resolver {
+	if len(given) == 0 {
+		return resolve.New(via.Path{})
 	}
-	if r.Rcode != dns.RcodeSuccess {
-		return nil, fmt.Errorf("it answers %s for %s", dns.RcodeToString[r.Rcode], name)
+	var servers []resolve.Server
+	for _, at := range given {
+		servers = append(servers, resolve.Server{Plain: at})
 	}
-	var out []R
-	for _, rr := range r.Answer {
-		if rr, ok := rr.(R); ok {
-			out = append(out, rr)
-		}
-	}
-	return out, nil
-}
-
-// exchange asks a question over UDP, and over TCP if there is no answer or only a part of it.
-func exchange(ctx context.Context, q *dns.Msg, server netip.AddrPort) (*dns.Msg, error) {
-	r, _, err := (&dns.Client{Net: "udp", Timeout: lookTimeout}).ExchangeContext(ctx, q, server.String())
-	if ctx.Err() == nil && (err != nil || r.Truncated) {
-		r, _, err = (&dns.Client{Net: "tcp", Timeout: lookTimeout}).ExchangeContext(ctx, q, server.String())
-	}
-	return r, err
+	return resolve.With(resolve.Options{Servers: servers})
 }
