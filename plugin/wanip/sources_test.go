@@ -28,7 +28,7 @@ func TestSources(t *testing.T) {
 		{Kind: "opendns", Transport: "udp"},
 		{Kind: "google", Transport: "udp"},
 		{Kind: "akamai", Transport: "udp"},
-		{Kind: "https", Args: []string{"https://user:secret@api.ipify.org/?format=text"}},
+		{Kind: "https", Args: []string{"https://api.ipify.org/?format=text"}},
 		{Kind: "https", Args: []string{"https://icanhazip.com"}},
 		{Kind: "https", Args: []string{"https://one.one.one.one/cdn-cgi/trace"}},
 		{Kind: "stun", Args: []string{"stun.l.google.com:19302"}},
