@@ -503,7 +503,7 @@ func FuzzReplyIn(f *testing.F) {
 	})
 }
 
-// BenchmarkPublish: a push in memory terms; a new connection and a new handshake each time are meant.
+// BenchmarkPublish: what a push costs, with the connection and the handshake that each one has of its own.
 func BenchmarkPublish(b *testing.B) {
 	p := newDuck(b, say(updated)).publisher()
 	b.ReportAllocs()
