@@ -13,14 +13,17 @@ import (
 
 	"plexha/cmd/internal/demo"
 	"plexha/cmd/internal/dnsmain"
+	"plexha/cmd/internal/external"
 	plex "plexha/plugin"
 )
 
 const usage = `usage: plexctl COMMAND [-h]
 
-  demo [-script]  show on this machine, with stand-ins, how answers follow health
-  version         print plexctl's version and Go's
-  help            print this
+  demo [-script]             show on this machine, with stand-ins, how answers follow health
+  probe                      show what each source says of the external address
+  duckdns once|verify|clear  look after the record at DuckDNS by hand
+  version                    print plexctl's version and Go's
+  help                       print this
 `
 
 func main() {
@@ -45,6 +48,10 @@ func run(ctx context.Context, args []string, in io.Reader, out, errw io.Writer) 
 	switch args[0] {
 	case "demo":
 		return demo.Run(ctx, args[1:], in, out, errw)
+	case "probe":
+		return external.Probe(ctx, args[1:], out)
+	case "duckdns":
+		return external.DuckDNS(ctx, args[1:], out)
 	case "version":
 		_, err := fmt.Fprintf(out, "plexctl-%s\n%s/%s, %s\n", plex.Version, runtime.GOOS, runtime.GOARCH, runtime.Version())
 		return err

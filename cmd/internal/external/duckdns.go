@@ -1,0 +1,311 @@
+package external
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"plexha/cmd/internal/socket"
+	"plexha/corefile"
+	"plexha/corefile/token"
+	"plexha/plugin/duckdns"
+	"plexha/plugin/resolve"
+	"plexha/plugin/via"
+	"plexha/plugin/wanip"
+	"plexha/zones"
+)
+
+// DuckDNSUsage is what `plexctl duckdns -h` prints.
+const DuckDNSUsage = `usage: plexctl duckdns once|verify|clear [-n] [-conf FILE] [-zone ZONE]
+
+  once    find the external address, and push it if DuckDNS shows another one.
+          A plexdns that runs here is asked to do it; else plexctl does, and
+          believes what has a quorum in one round
+  verify  show what each of DuckDNS's name servers shows, beside the external
+          address; exit code 1 if they differ
+  clear   take the addresses away, of BOTH families: DuckDNS cannot clear one
+          alone, and clients outside find nothing until one is pushed again
+
+  -n          only show what would be sent, without the token
+  -yes        with clear: do it
+  -conf FILE  the Corefile (default Corefile, else /etc/plexha/Corefile)
+  -zone ZONE  the block of this zone alone (default all that have a duckdns line)
+`
+
+// task is what a subcommand does for a block.
+type task func(ctx context.Context, o *options, cfg *corefile.Config, p *page) error
+
+// DuckDNS is `plexctl duckdns` with these arguments.
+func DuckDNS(ctx context.Context, args []string, out io.Writer) error {
+	tasks := map[string]task{"once": once, "verify": verify, "clear": clearBoth}
+	name := "-h"
+	if len(args) > 0 {
+		name, args = args[0], args[1:]
+	}
+	do, known := tasks[name]
+	if !known && !slices.Contains([]string{"-h", "-help", "--help"}, name) {
+		return fmt.Errorf("unknown command %q: see plexctl duckdns -h", name)
+	}
+	o, err := parse("duckdns "+name, args)
+	if !known || errors.Is(err, flag.ErrHelp) {
+		_, err := io.WriteString(out, DuckDNSUsage)
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	blocks, err := o.kept()
+	if err != nil {
+		return err
+	}
+	p := &page{w: out}
+	var errs []error
+	for _, cfg := range blocks {
+		errs = append(errs, do(ctx, &o, cfg, p))
+	}
+	return errors.Join(append(errs, p.err)...)
+}
+
+// kept returns the blocks that are asked about and have a record.
+func (o *options) kept() ([]*corefile.Config, error) {
+	blocks, err := o.blocks()
+	if err != nil {
+		return nil, err
+	}
+	blocks = slices.DeleteFunc(blocks, func(cfg *corefile.Config) bool { return cfg.DuckDNS == nil })
+	if len(blocks) == 0 {
+		return nil, errors.New("there is no record to look after: no block that is asked about has a duckdns line")
+	}
+	return blocks, nil
+}
+
+// recordOf returns the name that DuckDNS has for a block.
+func recordOf(cfg *corefile.Config) string { return cfg.DuckDNS.Name + ".duckdns.org" }
+
+// families returns those whose record is looked after.
+func families(d *corefile.DuckDNS) []zones.Family {
+	return slices.DeleteFunc(zones.Families(), func(f zones.Family) bool {
+		return f == zones.IPv4 && d.NoIPv4 || f == zones.IPv6 && d.NoIPv6
+	})
+}
+
+// wanted is what a record should hold.
+type wanted struct {
+	addr netip.Addr // the zero Addr: it is not known
+	why  string     // who says so, or why nobody does
+	path via.Path   // of the uplink whose it is
+}
+
+// wants returns the address of the first uplink that has one. The reports are those of the block's uplinks, in
+// file order.
+func wants(cfg *corefile.Config, reports []wanip.Report, f zones.Family) wanted {
+	why := "no address that can be believed is found (see plexctl probe)"
+	for i := range reports {
+		s := surveyed{cfg, reports[i]}
+		if at := slices.IndexFunc(s.report.Published, f.Has); at >= 0 {
+			addr := s.report.Published[at]
+			sentence, _ := s.verdict(f)
+			if found := s.shown(f).Address; found.IsValid() && found != addr {
+				sentence = fmt.Sprintf("%s is the address: the prefix of %s with the Corefile's suffix", addr, found)
+			}
+			path := via.Path{Interface: cfg.Uplinks[i].Via}
+			return wanted{addr, fmt.Sprintf("uplink %s: %s", s.report.Uplink, sentence), path}
+		}
+		if f == zones.IPv6 && s.report.NoIPv6 != "" {
+			why = s.report.NoIPv6
+		}
+		if _, good := s.verdict(f); good && !s.exists(f) {
+			why = fmt.Sprintf("there is no %s here", f)
+		}
+	}
+	return wanted{why: why}
+}
+
+// once pushes what differs.
+func once(ctx context.Context, o *options, cfg *corefile.Config, p *page) error {
+	p.printf("%s\n", recordOf(cfg))
+	if !o.dryRun {
+		err := handOver(ctx, socket.Of(cfg.State), zoneOf(cfg), p)
+		if !errors.Is(err, socket.ErrNone) {
+			return err
+		}
+	}
+	if warning := token.Loose(cfg.DuckDNS); warning != "" {
+		p.printf("%s\n", warning)
+	}
+	if _, err := token.Of(cfg.DuckDNS); err != nil {
+		return err
+	}
+	reports := survey(ctx, cfg)
+	var errs []error
+	known := false
+	for _, f := range families(cfg.DuckDNS) {
+		w := wants(cfg, reports, f)
+		if !w.addr.IsValid() {
+			p.printf("%s: nothing to push: %s\n", f, w.why)
+			continue
+		}
+		known = true
+		p.printf("%s: %s\n", f, w.why)
+		errs = append(errs, pushIfNew(ctx, o, cfg.DuckDNS, f, w, p))
+	}
+	if !known {
+		errs = append(errs, errNoAddress(recordOf(cfg)))
+	}
+	return errors.Join(errs...)
+}
+
+func errNoAddress(record string) error {
+	return fmt.Errorf("%s: no external address is known: see plexctl probe", record)
+}
+
+// pushIfNew pushes an address that DuckDNS's name servers do not all show. That nobody could look is no reason
+// not to.
+func pushIfNew(ctx context.Context, o *options, d *corefile.DuckDNS, f zones.Family, w wanted, p *page) error {
+	shown, err := duckdns.NewVerifier(d, nil).Look(ctx, f)
+	if l := lookOf(shown, w.addr); err == nil && l.same == len(shown) {
+		p.printf("%s: all %d name servers show it already: nothing is pushed\n", f, len(shown))
+		return nil
+	}
+	if o.dryRun {
+		p.printf("%s: would send GET %s\n", f, call(d, w.addr))
+		return nil
+	}
+	by := resolve.With(resolve.Options{Path: w.path, System: true})
+	reply, err := duckdns.NewPublisher(d, duckdns.PublishOptions{Resolver: by}).Publish(ctx, w.addr)
+	switch {
+	case errors.Is(err, duckdns.ErrRefused):
+		return fmt.Errorf("%w: is %s a name of the account whose token that is?", err, d.Name)
+	case err != nil:
+		return err
+	case reply.Changed:
+		p.printf("%s: DuckDNS took %s (UPDATED)\n", f, w.addr)
+	default:
+		p.printf("%s: DuckDNS had %s already (NOCHANGE)\n", f, w.addr)
+	}
+	return nil
+}
+
+// call returns the URL that a push asks for, without the token. The zero Addr stands for a clear.
+func call(d *corefile.DuckDNS, addr netip.Addr) string {
+	api := d.API
+	if api == "" {
+		api = "https://www.duckdns.org"
+	}
+	what := "ip=" + addr.String()
+	switch {
+	case !addr.IsValid():
+		what = "clear=true"
+	case zones.IPv6.Has(addr):
+		what = "ipv6=" + addr.String()
+	}
+	return fmt.Sprintf("%s/update?domains=%s&token=[redacted]&verbose=true&%s", api, d.Name, what)
+}
+
+// look counts what name servers show.
+type look struct {
+	same, other int // one address: the one that is wanted, and something else
+	none        int // no record
+	silent      int // no answer that counts
+}
+
+func lookOf(shown []duckdns.Shown, addr netip.Addr) look {
+	var l look
+	for _, s := range shown {
+		switch {
+		case s.Err != nil:
+			l.silent++
+		case len(s.Addrs) == 0:
+			l.none++
+		case addr.IsValid() && slices.Equal(s.Addrs, []netip.Addr{addr}):
+			l.same++
+		default:
+			l.other++
+		}
+	}
+	return l
+}
+
+// verify shows each name server's answer beside the external address.
+func verify(ctx context.Context, _ *options, cfg *corefile.Config, p *page) error {
+	reports := survey(ctx, cfg)
+	var errs []error
+	for _, f := range families(cfg.DuckDNS) {
+		p.printf("%s, %s\n", recordOf(cfg), f)
+		shown, err := duckdns.NewVerifier(cfg.DuckDNS, nil).Look(ctx, f)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", f, err))
+			continue
+		}
+		p.table(servers(shown))
+		w := wants(cfg, reports, f)
+		sentence, good := lookOf(shown, w.addr).judge(w.addr)
+		p.printf("%s\n%s\n", w.why, sentence)
+		if !good {
+			errs = append(errs, fmt.Errorf("the %s record of %s is not as it should be", f, recordOf(cfg)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func servers(shown []duckdns.Shown) [][]string {
+	rows := [][]string{{"NAME SERVER", "ADDRESS", "SHOWS"}}
+	for _, s := range shown {
+		var shows []string
+		for _, a := range s.Addrs {
+			shows = append(shows, a.String())
+		}
+		says := strings.Join(shows, " ")
+		switch {
+		case s.Err != nil:
+			says = s.Err.Error()
+		case says == "":
+			says = "no record"
+		}
+		rows = append(rows, []string{strings.TrimSuffix(s.Server.Name, "."), s.Server.Addr.String(), says})
+	}
+	return rows
+}
+
+// judge says in a sentence how the record is, and whether that is good.
+func (l look) judge(addr netip.Addr) (sentence string, good bool) {
+	all := l.same + l.other + l.none + l.silent
+	answers := all - l.silent
+	switch {
+	case answers == 0:
+		return fmt.Sprintf("none of the %d name servers gives an answer that counts", all), false
+	case !addr.IsValid() && l.other == 0:
+		return "there is no record, and none is wanted", true
+	case !addr.IsValid():
+		return "there is a record, which nothing here bears out", false
+	case l.same == answers:
+		return fmt.Sprintf("%d of %d name servers show it", l.same, all), true
+	default:
+		return fmt.Sprintf("%d of %d name servers show it: plexctl duckdns once pushes it", l.same, all), false
+	}
+}
+
+// clearBoth takes both addresses away.
+func clearBoth(ctx context.Context, o *options, cfg *corefile.Config, p *page) error {
+	p.printf("%s: this takes the addresses of BOTH families away, IPv4 and IPv6: DuckDNS cannot clear one alone\n", recordOf(cfg))
+	switch {
+	case o.dryRun:
+		p.printf("would send GET %s\n", call(cfg.DuckDNS, netip.Addr{}))
+		return nil
+	case !o.really:
+		return errors.New("nothing is cleared without -yes")
+	}
+	if err := duckdns.Clear(ctx, cfg.DuckDNS, duckdns.PublishOptions{}); err != nil {
+		return err
+	}
+	p.printf("DuckDNS has cleared both\n")
+	if _, err := socket.Of(cfg.State).Status(ctx); err == nil {
+		p.printf("a plexdns runs here, which will push again: take the duckdns line out of the Corefile to prevent it\n")
+	}
+	return nil
+}

@@ -1,0 +1,7 @@
+package external
+
+// Find returns the Corefile that is read.
+var Find = find
+
+// Settled reports whether all sources have been asked, and agree.
+var Settled = settled
