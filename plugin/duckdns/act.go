@@ -63,7 +63,7 @@ func (w *Worker) evidence(k *keeper) evidence {
 func (w *Worker) push(ctx context.Context, k *keeper) {
 	began, c := time.Now(), k.plan.wanted
 	reply, err := w.publish(ctx, c.Addr)
-	now := time.Now()
+	now := time.Now().UTC()
 	if err != nil && ctx.Err() != nil {
 		k.record, w.unsaved = k.record.cutOff(c.Addr), true
 		return
@@ -123,7 +123,7 @@ func (w *Worker) look(ctx context.Context, k *keeper) {
 	if ctx.Err() != nil {
 		return
 	}
-	now := time.Now()
+	now := time.Now().UTC()
 	f := judge(shown, err, k.record.Published, w.o.Refuse)
 	if r, ok := k.record.adopted(f, k.plan.wanted.Uplink); ok {
 		before := k.record
@@ -132,7 +132,11 @@ func (w *Worker) look(ctx context.Context, k *keeper) {
 		f = judge(shown, err, r.Published, w.o.Refuse)
 	}
 	before, record := k.sight, k.record
-	k.sight = before.after(f, now, w.o.Config.Every, w.o.jitter)
+	every := w.o.Config.Every
+	if !record.Published.IsValid() {
+		every = max(every, strangerEvery)
+	}
+	k.sight = before.after(f, now, every, w.o.jitter)
 	if f.view == Verified {
 		k.record, w.unsaved = record.verified(f, now), true
 	}

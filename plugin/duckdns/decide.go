@@ -26,6 +26,9 @@ const (
 	driftFor = time.Minute
 	// calm is how long a record must stay as it was pushed before an earlier drift makes the next one no worse.
 	calm = time.Hour
+	// strangerAfter and strangerEvery are when a record that nothing is known to be published in is looked at: it
+	// may hold what another program has left there.
+	strangerAfter, strangerEvery = 10 * time.Minute, time.Hour
 	// forgiven is how long ago an uplink must have come back to count as one that stays.
 	forgiven = 6 * time.Hour
 )
@@ -122,7 +125,7 @@ func decide(r record, e evidence, now time.Time) action {
 		}
 		a.next = earliest(a.next, a.pushAt)
 	}
-	if e.verify && r.Published.IsValid() {
+	if e.verify && (r.Published.IsValid() || a.why == "") {
 		a.look = !e.sight.next.After(now)
 		a.next = earliest(a.next, e.sight.next)
 	}

@@ -65,9 +65,9 @@ func TestDecide(t *testing.T) {
 		e    duckdns.Evidence
 		want string
 	}{
-		{"no address is known", duckdns.Record{}, duckdns.Evidence{}, ""},
+		{"no address is known", duckdns.Record{}, duckdns.Evidence{}, "wake in 5m0s"},
 		{"the first address", duckdns.Record{}, duckdns.Evidence{Candidates: candidates{wan}}, "push 203.0.113.1: first"},
-		{"not confirmed", duckdns.Record{}, duckdns.Evidence{Candidates: candidates{unconfirmed(wan)}}, ""},
+		{"not confirmed", duckdns.Record{}, duckdns.Evidence{Candidates: candidates{unconfirmed(wan)}}, "wake in 5m0s"},
 		{
 			"the first one that is confirmed",
 			duckdns.Record{},

@@ -87,6 +87,7 @@ func (h *house) options(t *testing.T) duckdns.Options {
 	return duckdns.Options{
 		Config: &corefile.DuckDNS{
 			Name: "home", Token: corefile.NewSecret("x"), Every: 5 * time.Minute, Refresh: 24 * time.Hour,
+			NoIPv6: true,
 		},
 		Candidates: h.current,
 		News:       func() (<-chan struct{}, func()) { return h.news, func() {} },

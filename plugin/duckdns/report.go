@@ -91,7 +91,7 @@ func (k *keeper) report() FamilyReport {
 		NextPush: k.plan.pushAt, Why: k.plan.why,
 		Error: r.Error, Tried: r.Tried, FailingSince: r.FailingSince, RefusedSince: r.RefusedSince,
 	}
-	if k.looks && r.Published.IsValid() {
+	if k.looks {
 		f.NextLook = s.next
 	}
 	return f

@@ -37,6 +37,7 @@ func (w *Worker) sayTaken(k *keeper, before record) {
 	if before.Told {
 		text += fmt.Sprintf("; DuckDNS takes updates again, after %s", since(before.FailingSince))
 		w.alerted = false
+		w.log.forget("ko")
 	}
 	if r.Published == before.Published && !before.Told {
 		w.log.to[debug](text)
@@ -106,7 +107,7 @@ func (w *Worker) saySeen(k *keeper, before sight, was record) {
 	case s.last.view == Verified:
 		w.log.ends(k.topic("drift"), debug, about+" is as it should be again")
 	case s.drifted():
-		w.log.begins(k.topic("drift"), warning, about+driftText(s, was))
+		w.log.begins(k.topic("drift"), warning, about+driftText(s, was, k.family))
 	}
 	if why := s.last.intercepted(); why != "" {
 		w.log.begins("intercepted", warning, fmt.Sprintf(
@@ -117,13 +118,18 @@ func (w *Worker) saySeen(k *keeper, before sight, was record) {
 	switch {
 	case s.silent.IsZero():
 		w.log.ends(k.topic("silent"), info, about+" can be verified again")
-	case time.Since(s.silent) >= tellAfter:
+	case r.Published.IsValid() && time.Since(s.silent) >= tellAfter:
 		w.log.begins(k.topic("silent"), info, fmt.Sprintf("%s cannot be verified: %s", about, s.last.why))
 	}
 }
 
 // driftText says that a record is not what was pushed: somebody else has set it, or DuckDNS has not.
-func driftText(s sight, r record) string {
+func driftText(s sight, r record, f zones.Family) string {
+	if !r.Published.IsValid() {
+		return fmt.Sprintf(" is %s at DuckDNS, which plexdns has not set and has no %s address to put there: clients"+
+			" outside are led there all the same, until `plexctl duckdns clear` takes the records of both families away",
+			text(s.other), f)
+	}
 	if r.Verified.IsZero() {
 		return fmt.Sprintf(" should be %s, which DuckDNS took %s ago, but all its name servers show %s; it is told again",
 			r.Published, since(r.PublishedAt), text(s.other))

@@ -43,8 +43,9 @@ func (f finding) intercepted() string {
 // lookAfter is when a push is looked for, until it is seen. Others wait as long for what they have told DuckDNS.
 var lookAfter = []time.Duration{5 * time.Second, 15 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute}
 
-// judge says what a look has shown of a record that should hold an address. Refuse says why an address cannot be
-// the public one's: whoever shows such a one is not DuckDNS, and is told of but never acted upon.
+// judge says what a look has shown of a record that should hold an address; the zero Addr: none at all. Refuse
+// says why an address cannot be the public one's: whoever shows such a one is not DuckDNS, and is told of but
+// never acted upon.
 func judge(shown []Shown, err error, want netip.Addr, refuse func(netip.Addr) string) finding {
 	f := finding{shown: shown}
 	var answers [][]netip.Addr
@@ -59,7 +60,10 @@ func judge(shown []Shown, err error, want netip.Addr, refuse func(netip.Addr) st
 			answers = append(answers, inOrder(s.Addrs))
 		}
 	}
-	wanted := []netip.Addr{want}
+	var wanted []netip.Addr
+	if want.IsValid() {
+		wanted = append(wanted, want)
+	}
 	for _, a := range answers {
 		if slices.Equal(a, wanted) {
 			f.by++

@@ -140,6 +140,11 @@ func (w *Worker) Run(ctx context.Context) error {
 	if err := w.load(); err != nil {
 		w.log.say("state", warning, fmt.Sprintf("%v: starting without", err))
 	}
+	for _, k := range w.keepers {
+		if !k.record.Published.IsValid() {
+			k.sight.next = time.Now().Add(strangerAfter)
+		}
+	}
 	defer w.saveLast()
 	var wg sync.WaitGroup
 	defer wg.Wait()

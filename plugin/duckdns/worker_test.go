@@ -91,7 +91,9 @@ func TestTheFamiliesDoNotDependOnEachOther(t *testing.T) {
 			}
 			return h.take(a), nil
 		}
-		w, stop := start(t, h.options(t))
+		o := h.options(t)
+		o.Config.NoIPv6 = false
+		w, stop := start(t, o)
 		defer stop()
 		pass(time.Minute)
 		equal(t, "pushes", h.since(&h.pushes), "0s 203.0.113.1", "0s 2001:db8::1", "1m0s 203.0.113.1")
@@ -108,7 +110,7 @@ func TestAFamilyThatIsOff(t *testing.T) {
 		off  func(c *corefile.DuckDNS)
 		want string
 	}{
-		{"ipv4 off", func(c *corefile.DuckDNS) { c.NoIPv4 = true }, "0s 2001:db8::1"},
+		{"ipv4 off", func(c *corefile.DuckDNS) { c.NoIPv4, c.NoIPv6 = true, false }, "0s 2001:db8::1"},
 		{"ipv6 off", func(c *corefile.DuckDNS) { c.NoIPv6 = true }, "0s 203.0.113.1"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -181,6 +183,7 @@ func TestKOIsToldOnceAndMendedByANewToken(t *testing.T) {
 		h.candidates = append(h.candidates, at("wan", wan6Addr))
 		h.answer = refuses
 		o := h.options(t)
+		o.Config.NoIPv6 = false
 		o.Config.Token, o.Config.Credential = corefile.Secret{}, "duckdns_token"
 		w, stop := start(t, o)
 		defer stop()
@@ -267,6 +270,45 @@ func TestARecordThatIsGoneIsADrift(t *testing.T) {
 		})
 		pass(7 * time.Minute)
 		equal(t, "pushes", h.since(&h.pushes), "1h1m5s 203.0.113.1")
+	})
+}
+
+func TestARecordThatAnotherProgramHasLeft(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		o := h.options(t)
+		o.Config.NoIPv6 = false
+		h.held[zones.IPv6] = wan6Addr
+		_, stop := start(t, o)
+		defer stop()
+		pass(24*time.Hour - time.Second)
+		equal(t, "pushes", h.since(&h.pushes), "0s 203.0.113.1")
+		equal(t, "lines", h.since(&h.lines)[2:],
+			"warning home.duckdns.org: AAAA is 2001:db8::1 at DuckDNS, which plexdns has not set and has no ipv6 address to"+
+				" put there: clients outside are led there all the same, until `plexctl duckdns clear` takes the records of"+
+				" both families away")
+		h.has(at("wan", wanAddr), at("wan", wan6Addr))
+		pass(30 * time.Second)
+		equal(t, "pushes", h.since(&h.pushes), "23h59m59s 2001:db8::1", "24h0m0s 203.0.113.1")
+	})
+}
+
+func TestARecordThatIsLeftEmpty(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		o := h.options(t)
+		o.Config.NoIPv6 = false
+		_, stop := start(t, o)
+		defer stop()
+		pass(3 * time.Hour)
+		if lines := h.since(&h.lines); len(lines) != 2 {
+			t.Errorf("want two lines about IPv4, got:\n%s", text(lines))
+		}
+		var six []string
+		for _, look := range h.since(&h.looks) {
+			if strings.HasSuffix(look, "ipv6") {
+				six = append(six, look)
+			}
+		}
+		equal(t, "looks", six, "10m0s ipv6", "1h10m0s ipv6", "2h10m0s ipv6")
 	})
 }
 
@@ -678,7 +720,7 @@ func TestReport(t *testing.T) {
 				NextLook: began.Add(time.Hour + 65*time.Second),
 				NextPush: began.Add(24 * time.Hour), Why: duckdns.Refresh,
 			},
-			IPv6: duckdns.FamilyReport{View: duckdns.Unseen},
+			IPv6: duckdns.FamilyReport{Off: true},
 		}
 		got := w.Report()
 		if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
