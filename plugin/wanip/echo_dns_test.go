@@ -242,10 +242,10 @@ func TestUDPSpoofedSource(t *testing.T) {
 // When nothing else comes, what came is told: somebody tries to answer.
 func TestUDPStraysOnly(t *testing.T) {
 	at := serveUDP(t, "127.0.0.1:0", changed(tells(home4), func(m *dns.Msg) { m.Id++ }))
-	_, err := ask(within(t, 300*time.Millisecond), udp("opendns", at), wanip.SourceOptions{}, zones.IPv4)
+	got, err := ask(within(t, time.Second), udp("opendns", at), wanip.SourceOptions{}, zones.IPv4)
 	const want = "no answer in time, but others that do not belong to the question: 1"
-	if got := outcome(netip.Addr{}, err); got != want {
-		t.Errorf("got %s, want %s", got, want)
+	if text := outcome(got, err); !strings.Contains(text, want) {
+		t.Errorf("got %s, want %s", text, want)
 	}
 }
 
@@ -310,7 +310,7 @@ func TestServersInTurn(t *testing.T) {
 		bound time.Duration
 		want  string
 	}{
-		{"the second when the first is silent", []netip.AddrPort{mute, good}, 600 * time.Millisecond, home4.String()},
+		{"the second when the first is silent", []netip.AddrPort{mute, good}, 2 * time.Second, home4.String()},
 		{"the second at once when the first cannot be reached", []netip.AddrPort{dead, good}, time.Hour, home4.String()},
 		{"the second at once when the first says no", []netip.AddrPort{redirected, good}, time.Hour, home4.String()},
 		{"nobody listens", []netip.AddrPort{dead}, time.Hour, "connection refused"},
@@ -340,7 +340,7 @@ func TestLostDatagram(t *testing.T) {
 		}
 		first = false
 	})
-	got, err := ask(within(t, 600*time.Millisecond), udp("akamai", at), wanip.SourceOptions{}, zones.IPv4)
+	got, err := ask(within(t, 2*time.Second), udp("akamai", at), wanip.SourceOptions{}, zones.IPv4)
 	if err != nil || got != home4 {
 		t.Errorf("got %v, %v; want %v", got, err, home4)
 	}

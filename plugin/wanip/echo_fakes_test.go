@@ -174,6 +174,7 @@ func serveDNS(t *testing.T, s *dns.Server, h dnsHandler) {
 			_ = w.WriteMsg(m)
 		}
 	})
+	s.ReadTimeout = time.Minute // 2 s, its default, may be too short for a handshake on a machine that has much to do
 	started := make(chan struct{})
 	s.NotifyStartedFunc = func() { close(started) }
 	var wg sync.WaitGroup
