@@ -3,6 +3,7 @@ package duckdns
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"plexha/corefile"
@@ -46,19 +47,29 @@ func (w *Worker) sayTaken(k *keeper, before record) {
 	w.log.say(k.topic("is"), info, text)
 }
 
-// sayFailed tells of a push that failed: at once if it is KO, which only the operator can mend.
+// sayFailed tells of a push that failed: at once if it is KO, which only the operator can mend, and if there was
+// never a good one, since who sets something up reads the log then. All others have their time, see complain.
 func (w *Worker) sayFailed(k *keeper, err error) {
 	r := &k.record
 	text := fmt.Sprintf("%s: %s: %v", w.name, recordType(k.family), err)
-	if !errors.Is(err, ErrRefused) || w.alerted {
+	switch ko := errors.Is(err, ErrRefused); {
+	case ko && !w.alerted:
+		w.alerted, r.Told = true, true
+		w.log.say("ko", severe, w.alert(text, r.TriedAddr))
+	case !ko && !r.Published.IsValid() && !r.Told:
+		r.Told = true
+		w.log.say(k.topic("fails"), warning, text+"; it is tried again and again")
+	default:
 		w.log.to[debug](text + "; next at " + r.Retry.UTC().Format(time.RFC3339))
-		return
 	}
-	w.alerted, r.Told = true, true
-	w.log.say("ko", severe, fmt.Sprintf(
+}
+
+// alert says what the operator should look at after a KO.
+func (w *Worker) alert(text string, sent netip.Addr) string {
+	return fmt.Sprintf(
 		"%s. It says no more than KO, so check that the token %s is that of the account at www.duckdns.org, that %q is"+
 			" one of the domains there, and that %s is right. It is tried again more and more seldom, and as soon as the"+
-			" token changes", text, place(w.o.Config), w.o.Config.Name, r.TriedAddr))
+			" token changes", text, place(w.o.Config), w.o.Config.Name, sent)
 }
 
 // place says where the operator has put the token.

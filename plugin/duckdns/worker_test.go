@@ -162,18 +162,41 @@ func TestAnOutageOfADay(t *testing.T) {
 
 func TestAFailureThatPassesIsNotTold(t *testing.T) {
 	inHouse(t, func(t *testing.T, h *house) {
-		h.answer = func(context.Context, netip.Addr) (duckdns.Reply, error) {
-			return duckdns.Reply{}, &duckdns.StatusError{Status: 502}
-		}
 		_, stop := start(t, h.options(t))
 		defer stop()
+		pass(time.Hour)
+		h.since(&h.pushes)
+		h.since(&h.lines)
+		h.change(func() {
+			h.answer = func(context.Context, netip.Addr) (duckdns.Reply, error) {
+				return duckdns.Reply{}, &duckdns.StatusError{Status: 502}
+			}
+		})
+		h.has(at("wan", newAddr))
 		pass(3 * time.Minute)
 		h.change(func() { h.answer = nil })
 		pass(time.Hour)
 		equal(t, "pushes", h.since(&h.pushes),
-			"0s 203.0.113.1", "1m0s 203.0.113.1", "2m0s 203.0.113.1", "4m0s 203.0.113.1")
+			"1h0m0s 203.0.113.77", "1h1m0s 203.0.113.77", "1h2m0s 203.0.113.77", "1h4m0s 203.0.113.77")
 		equal(t, "lines", h.since(&h.lines),
-			"info home.duckdns.org: A is 203.0.113.1, of uplink wan",
+			"info home.duckdns.org: A is 203.0.113.77, of uplink wan, no longer 203.0.113.1",
+			"info home.duckdns.org: A 203.0.113.77 is verified after 5s, by 2 of 2 name servers of DuckDNS")
+	})
+}
+
+func TestAFirstPushThatFailsIsToldAtOnce(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		h.answer = isOff
+		_, stop := start(t, h.options(t))
+		defer stop()
+		pass(time.Minute)
+		equal(t, "lines", h.since(&h.lines),
+			"warning home.duckdns.org: A: connecting to DuckDNS: context deadline exceeded; it is tried again and again")
+		pass(24 * time.Hour)
+		h.change(func() { h.answer = nil })
+		pass(31 * time.Minute)
+		equal(t, "lines after a day", h.since(&h.lines),
+			"info home.duckdns.org: A is 203.0.113.1, of uplink wan; DuckDNS takes updates again, after 24h28m0s",
 			"info home.duckdns.org: A 203.0.113.1 is verified after 5s, by 2 of 2 name servers of DuckDNS")
 	})
 }
@@ -547,8 +570,7 @@ func TestARestartWhileDuckDNSIsDown(t *testing.T) {
 		pass(2 * time.Minute)
 		equal(t, "pushes", h.since(&h.pushes), "32m0s 203.0.113.1")
 		equal(t, "lines", h.since(&h.lines),
-			"warning home.duckdns.org: A should be 203.0.113.1, but DuckDNS has taken no update for 10m0s: connection"+
-				" refused; it is tried again and again")
+			"warning home.duckdns.org: A: connection refused; it is tried again and again")
 	})
 }
 
