@@ -10,6 +10,7 @@ import (
 	"github.com/coredns/coredns/plugin"
 
 	"plexha/corefile"
+	"plexha/plugin/duckdns"
 	"plexha/plugin/probe"
 	"plexha/plugin/runtime"
 	"plexha/zones/board"
@@ -65,6 +66,9 @@ func (p *Plex) Observe(o probe.Observation) { p.observe(o) }
 
 // Announced reports whether a change of the external view waits to be told to the secondaries.
 func (p *Plex) Announced() bool { return len(p.announce) > 0 }
+
+// Candidates returns what DuckDNS's record may hold.
+func (p *Plex) Candidates() []duckdns.Candidate { return p.candidates() }
 
 // Start brings the plugin to life as a server block does that listens there.
 func (p *Plex) Start(own []netip.AddrPort) error { return p.start(own, nil) }
