@@ -11,6 +11,7 @@ import (
 
 	"plexha/corefile"
 	"plexha/plugin/via"
+	"plexha/zones"
 )
 
 // maxAsked bounds the questions that are on their way at once, over all uplinks. It holds the eight sources of
@@ -29,6 +30,8 @@ type Options struct {
 	Log       Log               // from several goroutines
 	// Own waits until nobody else in the process writes the file. It is needed with StateFile.
 	Own func(ctx context.Context, file string) (release func(), err error)
+	// Only says which families of which uplinks are looked for; nil: all. It is for a [Survey].
+	Only func(uplink string, f zones.Family) bool
 	// News is called when an address was found, and when one was confirmed for the first time in this process:
 	// the board knows no difference. From several goroutines; may be nil.
 	News func()
@@ -57,6 +60,9 @@ func New(o Options) *Detector {
 	}
 	if o.Observe == nil {
 		o.Observe = func(Observation) {}
+	}
+	if o.Only == nil {
+		o.Only = func(string, zones.Family) bool { return true }
 	}
 	if o.News == nil {
 		o.News = func() {}

@@ -42,6 +42,7 @@ type lookout struct {
 	alone   bool     // they are all the operator's own word
 	wake    chan struct{}
 
+	source   netip.Addr // of this host, that IPv6 packets came from in the last round
 	memory   memory
 	talker   talker
 	findings []Finding // of the last round of all
@@ -98,7 +99,7 @@ func (l *lookout) resume(old FamilyReport, begun bool, now time.Time) {
 	l.troubles = l.memory.diagnose(old.Findings, l.family, false)
 	l.talker = newTalker(l.troubles, now)
 	if begun {
-		l.due, l.all, l.allAt, l.routerAt = l.opts.jitter(afterReload), len(l.memory.voices) == 0, now, now
+		l.due, l.all, l.allAt, l.routerAt = l.opts.jitter(afterReload), false, now, now
 	}
 	l.set(l.family, old, now)
 }
@@ -154,15 +155,17 @@ func (l *lookout) path() (via.Path, []Source) {
 	if l.family == zones.IPv4 {
 		return p, l.sources
 	}
+	p.Source = cmp.Or(l.source, l.memory.known.Addr)
 	source, err := l.opts.hostIPv6(p)
+	p.Source, l.source = source, source
 	if err != nil || !source.IsValid() {
 		return p, slices.DeleteFunc(slices.Clone(l.sources), func(s Source) bool { return !s.isOwnWord() })
 	}
-	p.Source = source
 	return p, l.sources
 }
 
-// askOne asks the source whose turn it is, of those that told the known address the last time.
+// askOne asks the source whose turn it is, of those that told the known address the last time. Without any, all
+// must be asked.
 func (l *lookout) askOne(ctx context.Context, path via.Path, asked []Source) action {
 	var trusted []Source
 	for _, s := range l.cheap {
@@ -313,7 +316,7 @@ func (l *lookout) plan(act action, later bool, now time.Time) time.Duration {
 	case m.silent.rounds > 0:
 		return min(firstRetry<<min(m.silent.rounds-1, 6), tick)
 	default:
-		l.all = later || m.candidate.addr.IsValid() || len(m.voices) == 0 || now.Sub(l.allAt) >= allEvery
+		l.all = later || m.candidate.addr.IsValid() || now.Sub(l.allAt) >= allEvery
 		return l.opts.jitter(tick)
 	}
 }

@@ -46,6 +46,6 @@ func (l *lookout) survey(ctx context.Context) {
 	}
 	l.set(l.family, FamilyReport{
 		Known: l.memory.known, Findings: l.findings, Agree: l.memory.agree,
-		Trouble: troubleText(l.memory.diagnose(l.findings, l.family, l.family == zones.IPv4)),
+		Trouble: troubleText(l.memory.diagnose(l.findings, l.family, false)),
 	}, now)
 }

@@ -58,6 +58,20 @@ func TestSurvey(t *testing.T) {
 	})
 }
 
+func TestSurveyOfOneFamily(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse()
+		h.opts = h.opts.HostingIPv6("2001:db8::5")
+		h.opts.Only = func(uplink string, f zones.Family) bool { return uplink == "wan" && f == zones.IPv6 }
+		wanip.Survey(t.Context(), h.opts)
+		for _, q := range take(h, &h.asked) {
+			if q.family == zones.IPv4 {
+				t.Errorf("%s was asked for IPv4", q.source)
+			}
+		}
+	})
+}
+
 func TestSurveyWithoutABoard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse()

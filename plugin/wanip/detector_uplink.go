@@ -31,7 +31,7 @@ func newUplink(d *Detector, u zones.Uplink, detect corefile.UplinkDetect) *uplin
 	up.report.Store(&Report{Uplink: u.Name})
 	for _, f := range zones.Families() {
 		given := slices.ContainsFunc(u.Addrs, f.Has)
-		if !given && (f == zones.IPv4 || !detect.NoIPv6) {
+		if off := f == zones.IPv6 && detect.NoIPv6; !given && !off && d.opts.Only(u.Name, f) {
 			up.lookouts = append(up.lookouts, newLookout(up, f))
 		}
 	}
@@ -50,7 +50,7 @@ func (u *uplink) inherit(old []Report, now time.Time) {
 		u.noIPv6 = now
 	}
 	for _, l := range u.lookouts {
-		l.resume(old[i].Family(l.family), !old[i].At.IsZero(), now)
+		l.resume(old[i].Of(l.family), !old[i].At.IsZero(), now)
 	}
 	u.tell(now)
 }

@@ -77,12 +77,17 @@ func (t Talker) Tell(text string, now time.Time) (begins, ends []string, later b
 
 // HostingIPv6 replaces what this host says of its own IPv6 address.
 func (o Options) HostingIPv6(a string) Options {
-	o.hostIPv6 = func(via.Path) (netip.Addr, error) {
+	return o.HostedBy(func(via.Path) (netip.Addr, error) {
 		if a == "" {
 			return netip.Addr{}, ErrNothing
 		}
 		return netip.MustParseAddr(a), nil
-	}
+	})
+}
+
+// HostedBy does so, knowing the path.
+func (o Options) HostedBy(hostIPv6 func(via.Path) (netip.Addr, error)) Options {
+	o.hostIPv6 = hostIPv6
 	return o
 }
 

@@ -26,13 +26,18 @@ const (
 	nobody      topic = "the sources tell an address again"
 )
 
-// lasting is how long a trouble must last before it is worth a line in the log. Short of a tick: sources do not
-// all see a change at the same moment.
+// lasting is how long a trouble must last before it is worth a line in the log. Sources do not all see a change
+// at the same moment, so that it takes a second round, a tick later. Where two uplinks share the load, all of
+// plain DNS may leave through the other one for a while.
 func (t topic) lasting() time.Duration {
-	if t == nobody {
+	switch t {
+	case nobody:
 		return longSilence
+	case redirected:
+		return 5 * time.Minute
+	default:
+		return 50 * time.Second
 	}
-	return 50 * time.Second
 }
 
 // over is for how long a trouble must not have been seen before it is said to be over: two uplinks behind one
@@ -77,23 +82,22 @@ func (m memory) diagnose(findings []Finding, f zones.Family, expected bool) []tr
 // translated says that packets from outside do not reach the router: the address that the Internet sees is not
 // the router's.
 func (m memory) translated(findings []Finding) string {
-	const advice = "ask the provider for an address of your own, forward the ports of the router in front if that is yours too, " +
-		"or publish IPv6 alone (`duckdns ... ipv4 off`)"
-	if len(m.voices) == 0 {
+	i := slices.IndexFunc(findings, func(f Finding) bool {
+		return f.Nature == Router && f.Addr.IsValid() && f.Addr != m.known.Addr
+	})
+	if i < 0 || len(m.voices) == 0 {
 		return ""
 	}
-	for _, f := range findings {
-		switch {
-		case f.Nature != Router || !f.Addr.IsValid() || f.Addr == m.known.Addr:
-		case f.Refused != "":
-			return fmt.Sprintf("inbound IPv4 cannot work: the router's own address outside is none of the Internet's (%s), "+
-				"which sees %s: %s", f.Refused, m.known.Addr, advice)
-		default:
-			return fmt.Sprintf("inbound IPv4 cannot work: the router has %s outside, and the Internet sees %s: %s",
-				f.Addr, m.known.Addr, advice)
-		}
+	router, why := findings[i], ""
+	advice := "ask the provider for an address of your own, or publish IPv6 alone (`duckdns ... ipv4 off`)"
+	if router.Refused != "" {
+		why = " (" + router.Refused + ")"
 	}
-	return ""
+	if why != "" && !IsCGNAT(router.Addr) {
+		advice = "have the router in front of it forward the ports as well, or make that one a bridge; if it is the provider's, " + advice
+	}
+	return fmt.Sprintf("inbound IPv4 cannot work: the router has %s outside, and the Internet sees %s%s: %s",
+		router.Addr, m.known.Addr, why, advice)
 }
 
 // redirection says that somebody on the way answers for the name servers that are asked: one of the answers

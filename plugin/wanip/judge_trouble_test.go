@@ -15,8 +15,7 @@ import (
 
 func TestDiagnosis(t *testing.T) {
 	redirectedErr := fmt.Errorf("asking 216.239.32.10: %w", wanip.ErrRedirected)
-	const advice = ": ask the provider for an address of your own, forward the ports of the router in front if that is " +
-		"yours too, or publish IPv6 alone (`duckdns ... ipv4 off`)"
+	const ask = "ask the provider for an address of your own, or publish IPv6 alone (`duckdns ... ipv4 off`)"
 	for _, tc := range []struct {
 		name  string
 		known string
@@ -29,19 +28,20 @@ func TestDiagnosis(t *testing.T) {
 		{
 			"carrier-grade NAT: the router's address is a shared one", home,
 			all(say(home, secure...), say("100.64.1.2", "router")),
-			[]string{"inbound IPv4 cannot work: the router's own address outside is none of the Internet's " +
-				"(100.64.1.2 is shared between customers: carrier-grade NAT (RFC 6598)), which sees 203.0.113.7" + advice},
+			[]string{"inbound IPv4 cannot work: the router has 100.64.1.2 outside, and the Internet sees 203.0.113.7 " +
+				"(100.64.1.2 is shared between customers: carrier-grade NAT (RFC 6598)): " + ask},
 		},
 		{
 			"two routers: the nearer one's address is the other one's inside", home,
 			all(say(home, secure...), say("192.168.1.2", "router")),
-			[]string{"inbound IPv4 cannot work: the router's own address outside is none of the Internet's " +
-				"(192.168.1.2 is a private address (RFC 1918)), which sees 203.0.113.7" + advice},
+			[]string{"inbound IPv4 cannot work: the router has 192.168.1.2 outside, and the Internet sees 203.0.113.7 " +
+				"(192.168.1.2 is a private address (RFC 1918)): have the router in front of it forward the ports as well, " +
+				"or make that one a bridge; if it is the provider's, " + ask},
 		},
 		{
 			"the router has another address than the Internet sees", home,
 			all(say(home, secure...), say("198.51.100.9", "router")),
-			[]string{"inbound IPv4 cannot work: the router has 198.51.100.9 outside, and the Internet sees 203.0.113.7" + advice},
+			[]string{"inbound IPv4 cannot work: the router has 198.51.100.9 outside, and the Internet sees 203.0.113.7: " + ask},
 		},
 		{"a router alone proves nothing", home, all(fail(errTimeout, secure...), say("100.64.1.2", "router")), []string{noOne(home)}},
 		{

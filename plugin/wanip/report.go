@@ -69,8 +69,8 @@ func (l Log) orSilent() Log {
 	return l
 }
 
-// Family returns what the report says of one family.
-func (r *Report) Family(f zones.Family) FamilyReport { return *r.family(f) }
+// Of returns what the report says of one family.
+func (r Report) Of(f zones.Family) FamilyReport { return *r.family(f) }
 
 func (r *Report) family(f zones.Family) *FamilyReport {
 	if f == zones.IPv6 {

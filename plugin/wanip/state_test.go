@@ -219,6 +219,32 @@ func TestAReloadGoesOn(t *testing.T) {
 	})
 }
 
+func TestAReloadRepeatsNoWarning(t *testing.T) {
+	var old []wanip.Report
+	build := func(h *house) {
+		h.opts = h.opts.HostingIPv6("2001:db8::5")
+		h.answers(func(_ string, f zones.Family) (string, error) {
+			return map[zones.Family]string{zones.IPv4: home, zones.IPv6: "2001:db8::5"}[f], nil
+		})
+	}
+	inHouse(t, build, func(h *house, d *wanip.Detector) {
+		pass(time.Minute)
+		old = d.Reports()
+		if old[0].NoIPv6 == "" {
+			t.Error("there is nothing to repeat")
+		}
+	})
+	inHouse(t, func(h *house) {
+		build(h)
+		h.opts.Old = old
+	}, func(h *house, _ *wanip.Detector) {
+		pass(time.Minute)
+		if got := take(h, &h.log); got != nil {
+			t.Errorf("the log tells again %q", got)
+		}
+	})
+}
+
 func TestAReloadBeforeTheFirstRoundHasEnded(t *testing.T) {
 	inHouse(t, func(h *house) { h.opts.Old = []wanip.Report{{Uplink: "wan"}} }, func(h *house, _ *wanip.Detector) {
 		pass(5 * time.Second)
@@ -245,7 +271,7 @@ func TestWhatAReloadTakesAway(t *testing.T) {
 		}
 		for _, f := range zones.Families() {
 			r := d.Reports()[0]
-			if got := r.Family(f).Known.Addr; got.IsValid() {
+			if got := r.Of(f).Known.Addr; got.IsValid() {
 				t.Errorf("%s is known: %s, which the new Corefile refuses", f, got)
 			}
 		}
