@@ -81,6 +81,9 @@ func (s Source) Operator() string {
 		if err != nil {
 			return s.Args[0]
 		}
+		if strings.HasSuffix(u.Path, cloudflareTrace) {
+			return "cloudflare"
+		}
 		return operatorOf(u.Hostname())
 	case kindSTUN:
 		h, _ := splitHostPort(s.Args[0])
@@ -94,6 +97,9 @@ func (s Source) Operator() string {
 	}
 	return s.Kind
 }
+
+// cloudflareTrace is answered by Cloudflare, whatever host behind it is asked.
+const cloudflareTrace = "/cdn-cgi/trace"
 
 // runBy names the operator of hosts whose domain does not.
 var runBy = map[string]string{

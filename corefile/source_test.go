@@ -30,6 +30,7 @@ func TestSources(t *testing.T) {
 		{"https https://icanhazip.com", `"https https://icanhazip.com" of cloudflare, secure: true, own: false`},
 		{"https https://one.one.one.one/cdn-cgi/trace", `"https https://one.one.one.one/cdn-cgi/trace" of cloudflare, secure: true, own: false`},
 		{"https https://www.cloudflare.com/cdn-cgi/trace", `"https https://www.cloudflare.com/cdn-cgi/trace" of cloudflare, secure: true, own: false`},
+		{"https https://shop.example/cdn-cgi/trace", `"https https://shop.example/cdn-cgi/trace" of cloudflare, secure: true, own: false`},
 		{"https https://1.1.1.1/cdn-cgi/trace", `"https https://1.1.1.1/cdn-cgi/trace" of cloudflare, secure: true, own: false`},
 		{"https https://192.0.2.1/ip", `"https https://192.0.2.1/ip" of 192.0.2.1, secure: true, own: false`},
 		{"https https://localhost/ip", `"https https://localhost/ip" of localhost, secure: true, own: false`},
