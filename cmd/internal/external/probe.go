@@ -139,7 +139,7 @@ func write(out io.Writer, all []surveyed, families []zones.Family) error {
 			s.table(p, f)
 			verdict, _ := s.verdict(f)
 			p.printf("%s\n", verdict)
-			if trouble := s.report.Family(f).Trouble; trouble != "" {
+			if trouble := s.found(f).Trouble; trouble != "" {
 				p.printf("%s\n", trouble)
 			}
 		}
@@ -173,6 +173,14 @@ func cells(f *status.Finding) []string {
 	return []string{f.Source, f.Operator, secure, says, took.String(), strings.Join(strings.Fields(note), " ")}
 }
 
+func (s *surveyed) found(f zones.Family) wanip.FamilyReport {
+	if f == zones.IPv6 {
+		return s.report.IPv6
+	}
+	return s.report.IPv4
+}
+
+// shown returns the same as it is shown.
 func (s *surveyed) shown(f zones.Family) status.Family {
 	shown := status.RenderExternal(&s.report)
 	if f == zones.IPv6 {
@@ -188,7 +196,11 @@ func (s *surveyed) verdict(f zones.Family) (sentence string, good bool) {
 	case fixed.IsValid():
 		return fmt.Sprintf("%s is the address: the Corefile gives it", fixed), true
 	case known.Address.IsValid():
-		sentence = fmt.Sprintf("%s is the address: %s say so", known.Address, strings.Join(known.By, ", "))
+		say := "say"
+		if len(known.By) == 1 {
+			say = "says"
+		}
+		sentence = fmt.Sprintf("%s is the address: %s %s so", known.Address, strings.Join(known.By, ", "), say)
 		if f == zones.IPv6 && s.report.NoIPv6 != "" {
 			sentence += "\n" + s.report.NoIPv6
 		}
@@ -209,14 +221,14 @@ func (s *surveyed) verdict(f zones.Family) (sentence string, good bool) {
 // exists reports whether the uplink may have an address of a family: no source that could tell has said that
 // there is none.
 func (s *surveyed) exists(f zones.Family) bool {
-	return slices.ContainsFunc(s.report.Family(f).Findings, func(f wanip.Finding) bool {
+	return slices.ContainsFunc(s.found(f).Findings, func(f wanip.Finding) bool {
 		return !errors.Is(f.Err, wanip.ErrNothing)
 	})
 }
 
 // said reports whether a source has told an address, or one that was not refused.
 func (s *surveyed) said(f zones.Family, good bool) bool {
-	return slices.ContainsFunc(s.report.Family(f).Findings, func(f wanip.Finding) bool {
+	return slices.ContainsFunc(s.found(f).Findings, func(f wanip.Finding) bool {
 		return f.Addr.IsValid() && (f.Refused == "" || !good)
 	})
 }
