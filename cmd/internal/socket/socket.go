@@ -37,18 +37,18 @@ func Of(s corefile.State) Client {
 	if s.Dir != "" {
 		return Client{status.Socket(s.Dir)}
 	}
-	dirs := corefile.DefaultStateDirs()
+	return first(corefile.DefaultStateDirs())
+}
+
+// first returns the client for the first folder that has a socket, or else for the first folder.
+func first(dirs []string) Client {
 	for _, dir := range dirs {
-		if c := (Client{status.Socket(dir)}); c.exists() {
-			return c
+		path := status.Socket(dir)
+		if _, err := os.Stat(path); err == nil {
+			return Client{path}
 		}
 	}
 	return Client{status.Socket(dirs[0])}
-}
-
-func (c Client) exists() bool {
-	_, err := os.Stat(c.Path)
-	return err == nil
 }
 
 // Status returns all that plexdns knows.

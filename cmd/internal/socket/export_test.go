@@ -1,0 +1,4 @@
+package socket
+
+// First returns the client for the first folder that has a socket, or else for the first folder.
+var First = first
