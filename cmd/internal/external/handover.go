@@ -49,8 +49,8 @@ func handOver(ctx context.Context, c socket.Client, zone string, p *page) error 
 	return tell(k.DuckDNS, p)
 }
 
-// redetect has plexdns ask all sources again, if there is an address to find. A changed one is believed after a
-// second round; what is not by then is told by the record that is wanted.
+// redetect has plexdns ask all sources again, if there is an address to find. Another one than before is believed
+// after a second round. What is not by then is not waited for: the record that is wanted tells.
 func redetect(ctx context.Context, c socket.Client, d *status.Document, zone string) error {
 	found := func(u status.Uplink) bool { return u.External != nil }
 	if !slices.ContainsFunc(clusterOf(d, zone).Uplinks, found) {
@@ -69,10 +69,16 @@ func redetect(ctx context.Context, c socket.Client, d *status.Document, zone str
 	return err
 }
 
-// settled reports whether all sources have been asked since, and none contradicts.
+// settled reports whether all sources have been asked since, and no address that they tell waits to be believed.
 func settled(e *status.External, begin time.Time) bool {
-	agree := func(f status.Family) bool { return f.Agree || len(f.Findings) == 0 }
-	return e.At.After(begin) && agree(e.IPv4) && agree(e.IPv6)
+	return e.At.After(begin) && !isWaiting(e.IPv4) && !isWaiting(e.IPv6)
+}
+
+// isWaiting reports whether all that the sources tell is another address than the one that is known.
+func isWaiting(f status.Family) bool {
+	told := func(f status.Finding) bool { return f.Address.IsValid() && f.Refused == "" }
+	known := func(o status.Finding) bool { return told(o) && o.Address == f.Address }
+	return slices.ContainsFunc(f.Findings, told) && !slices.ContainsFunc(f.Findings, known)
 }
 
 // await asks plexdns about a zone until it is done. The error is errTooLong if that takes longer than the limit.
@@ -145,7 +151,7 @@ func outcome(r *status.Record) (string, error) {
 	case r.Error != "":
 		again := ""
 		if !r.NextPush.IsZero() {
-			again = ": the next push is at " + clock(r.NextPush)
+			again = fmt.Sprintf(": %s will be pushed at %s", r.Wanted, clock(r.NextPush))
 		}
 		return "", fmt.Errorf("%s%s", r.Error, again)
 	case !r.Wanted.IsValid() && !r.Published.IsValid():

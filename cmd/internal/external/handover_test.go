@@ -1,6 +1,7 @@
 package external_test
 
 import (
+	"errors"
 	"net/netip"
 	"sync"
 	"testing"
@@ -114,7 +115,7 @@ func TestOnceByPlexdns(t *testing.T) {
 			"it fails", func(r *duckdns.Report) {
 				r.IPv4 = duckdns.FamilyReport{Wanted: truth, Error: "DuckDNS answers 502 Bad Gateway", NextPush: noon}
 			},
-			nil, "ipv4: DuckDNS answers 502 Bad Gateway: the next push is at 2126-11-22 12:00:00",
+			nil, "ipv4: DuckDNS answers 502 Bad Gateway: 203.0.113.7 will be pushed at 2126-11-22 12:00:00",
 		},
 		{"no token", func(r *duckdns.Report) { r.Token = "there is no token" }, nil, "there is no token"},
 		{
@@ -166,17 +167,26 @@ func TestPlexdnsOfAnotherCorefile(t *testing.T) {
 	want(t, "", err, nil, "the plexdns that runs here does not serve den.duckdns.org: give the Corefile that it reads with -conf FILE")
 }
 
-// TestOnceWaitsForARound that was asked for, and for those who contradict.
+// TestOnceWaitsForARound that was asked for, and for the second one that another address takes.
 func TestOnceWaitsForARound(t *testing.T) {
+	before, since := time.Unix(99, 0), time.Unix(101, 0)
+	says := func(known netip.Addr, findings ...wanip.Finding) wanip.FamilyReport {
+		return wanip.FamilyReport{Known: wanip.Known{Addr: known}, Findings: findings}
+	}
+	tells := func(a netip.Addr) wanip.Finding { return wanip.Finding{Addr: a} }
 	for _, tc := range []struct {
 		name   string
 		report wanip.Report
 		want   bool
 	}{
-		{"not asked again yet", wanip.Report{At: time.Unix(99, 0)}, false},
-		{"asked again", wanip.Report{At: time.Unix(101, 0)}, true},
-		{"somebody contradicts", wanip.Report{At: time.Unix(101, 0), IPv4: contradicted()}, false},
-		{"of the other family", wanip.Report{At: time.Unix(101, 0), IPv6: contradicted()}, false},
+		{"not asked again yet", wanip.Report{At: before, IPv4: says(truth, tells(truth))}, false},
+		{"the address is the same", wanip.Report{At: since, IPv4: says(truth, tells(truth))}, true},
+		{"somebody contradicts", wanip.Report{At: since, IPv4: says(truth, tells(lie), tells(truth))}, true},
+		{"another address", wanip.Report{At: since, IPv4: says(lie, tells(truth), tells(truth))}, false},
+		{"the first address", wanip.Report{At: since, IPv4: says(netip.Addr{}, tells(truth))}, false},
+		{"of the other family", wanip.Report{At: since, IPv6: says(netip.Addr{}, tells(netip.MustParseAddr("2001:db8::7")))}, false},
+		{"nobody tells one", wanip.Report{At: since, IPv4: says(truth, wanip.Finding{Err: errors.New("no answer")})}, true},
+		{"what is told is refused", wanip.Report{At: since, IPv4: says(truth, wanip.Finding{Addr: lie, Refused: "it lies"})}, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if got := external.Settled(status.RenderExternal(&tc.report), time.Unix(100, 0)); got != tc.want {
@@ -184,8 +194,4 @@ func TestOnceWaitsForARound(t *testing.T) {
 			}
 		})
 	}
-}
-
-func contradicted() wanip.FamilyReport {
-	return wanip.FamilyReport{Findings: []wanip.Finding{{Source: "opendns udp", Addr: netip.MustParseAddr("203.0.113.8")}}}
 }
