@@ -17,6 +17,8 @@ func TestPlexctl(t *testing.T) {
 		{args: "help", out: "usage: plexctl COMMAND"},
 		{args: "-h", out: "usage: plexctl COMMAND"},
 		{args: "demo -h", out: "usage: plexctl demo [-script]"},
+		{args: "probe -h", out: "usage: plexctl probe"},
+		{args: "duckdns -h", out: "usage: plexctl duckdns"},
 		{args: "version", out: "plexctl-"},
 		{args: "", errw: "plexctl: no command: see plexctl help\n", code: 1},
 		{args: "dmeo", errw: "plexctl: unknown command \"dmeo\": see plexctl help\n", code: 1},
