@@ -270,6 +270,19 @@ func TestFailuresOfAnotherAddressDoNotCount(t *testing.T) {
 	}
 }
 
+func TestAFailureLeavesNoDoubtAboutTheSameAddress(t *testing.T) {
+	r := published(wanAddr, 24*time.Hour)
+	if duckdns.AfterFailure(r, wanAddr, duckdns.ErrForeign, noon).Doubt {
+		t.Error("a refresh that failed leaves a doubt about the record")
+	}
+	if !duckdns.AfterFailure(r, newAddr, duckdns.ErrForeign, noon).Doubt {
+		t.Error("a change that failed leaves no doubt about the record")
+	}
+	if duckdns.AfterFailure(r, newAddr, duckdns.ErrRefused, noon).Doubt {
+		t.Error("a change that was refused leaves a doubt about the record")
+	}
+}
+
 func TestJitterIsATenth(t *testing.T) {
 	low, high := time.Hour, time.Duration(0)
 	for range 1000 {

@@ -3,6 +3,7 @@ package duckdns_test
 import (
 	"net/netip"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,6 +55,19 @@ func TestStateFile(t *testing.T) {
 	})
 }
 
+func TestTheFirstVerificationIsWrittenAtOnce(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		o := h.options(t)
+		_, stop := start(t, o)
+		defer stop()
+		pass(6 * time.Second)
+		got, err := os.ReadFile(o.StateFile)
+		if err != nil || !strings.Contains(string(got), `"verified": "2000-01-01T00:00:05Z"`) {
+			t.Errorf("the state file is %s, %v", got, err)
+		}
+	})
+}
+
 func TestVerificationIsKeptWhenTheProcessEnds(t *testing.T) {
 	inHouse(t, func(t *testing.T, h *house) {
 		o := h.options(t)
@@ -71,20 +85,27 @@ func TestVerificationIsKeptWhenTheProcessEnds(t *testing.T) {
 
 // A small machine without a clock of its own starts somewhere in the past.
 func TestAStateFileFromTheFuture(t *testing.T) {
-	inHouse(t, func(t *testing.T, h *house) {
-		o := h.options(t)
-		const future = `"2026-11-22T12:00:00Z"`
-		content := `{"version": 1, "name": "home", "ipv4": {"published": "203.0.113.1", "published_at": ` + future +
-			`, "tried": ` + future + `, "retry": ` + future + `, "hold": ` + future + `, "tried_addr": "203.0.113.1"}}`
-		if err := os.WriteFile(o.StateFile, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		_, stop := start(t, o)
-		defer stop()
-		h.has(at("wan", newAddr))
-		pass(23 * time.Hour)
-		equal(t, "pushes", h.since(&h.pushes), "1h0m0s 203.0.113.77")
-	})
+	const future = `"2026-11-22T12:00:00Z"`
+	for _, tc := range []struct{ name, ipv4, want string }{
+		{"pushed", `"published": "203.0.113.1", "published_at": ` + future + `, "tried": ` + future, "1m0s 203.0.113.77"},
+		{"failed", `"tried": ` + future + `, "tried_addr": "203.0.113.77", "retry": ` + future, "30m0s 203.0.113.77"},
+		{"told to wait", `"tried": ` + future + `, "hold": ` + future, "1h0m0s 203.0.113.77"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			inHouse(t, func(t *testing.T, h *house) {
+				o := h.options(t)
+				content := `{"version": 1, "name": "home", "ipv4": {` + tc.ipv4 + `}}`
+				if err := os.WriteFile(o.StateFile, []byte(content), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				h.candidates = []duckdns.Candidate{at("wan", newAddr)}
+				_, stop := start(t, o)
+				defer stop()
+				pass(23 * time.Hour)
+				equal(t, "pushes", h.since(&h.pushes), tc.want)
+			})
+		})
+	}
 }
 
 func TestAnIPv4AddressWithinIPv6IsOneOfIPv4(t *testing.T) {

@@ -234,6 +234,52 @@ func TestKOIsToldOnceAndMendedByANewToken(t *testing.T) {
 	})
 }
 
+func TestAnotherKOIsToldAgain(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		w, stop := start(t, h.options(t))
+		defer stop()
+		var alerts []string
+		for range 2 {
+			pass(2 * time.Minute)
+			h.since(&h.lines)
+			h.change(func() { h.answer = refuses })
+			h.has(at("wan", newAddr))
+			alerts = append(alerts, h.since(&h.lines)...)
+			h.change(func() { h.answer = nil })
+			pass(2 * time.Minute)
+			w.Trigger()
+			pass(2 * time.Minute)
+			h.has(at("wan", wanAddr))
+		}
+		if len(alerts) != 2 || alerts[0] != alerts[1] {
+			t.Errorf("want the same alert twice, got:\n%s", text(alerts))
+		}
+	})
+}
+
+func TestWhatFailsIsToldAfterTenMinutes(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		o := h.options(t)
+		o.Config.NoVerify = true
+		_, stop := start(t, o)
+		defer stop()
+		pass(time.Hour)
+		h.since(&h.lines)
+		h.change(func() {
+			h.answer = func(context.Context, netip.Addr) (duckdns.Reply, error) {
+				return duckdns.Reply{}, errors.New("connection refused")
+			}
+		})
+		h.has(at("wan", newAddr))
+		pass(10*time.Minute - time.Second)
+		equal(t, "lines before", h.since(&h.lines))
+		pass(time.Second)
+		if lines := h.since(&h.lines); len(lines) != 1 {
+			t.Errorf("lines after ten minutes: %q", lines)
+		}
+	})
+}
+
 func TestAWrongNewTokenIsToldAgain(t *testing.T) {
 	inHouse(t, func(t *testing.T, h *house) {
 		h.answer = refuses
@@ -257,8 +303,13 @@ func TestWithoutATokenNothingIsPushed(t *testing.T) {
 		if got := w.Report().Token; got != h.tokenErr.Error() {
 			t.Errorf("the report says %q of the token", got)
 		}
+		said := h.tokenErr
 		h.set(func() { h.tokenErr = nil })
 		equal(t, "pushes", h.since(&h.pushes), "30m0s 203.0.113.1")
+		h.since(&h.lines)
+		h.set(func() { h.tokenErr = said })
+		equal(t, "lines when it is gone again", h.since(&h.lines),
+			"error home.duckdns.org cannot be kept up to date: "+said.Error())
 	})
 }
 
@@ -278,6 +329,39 @@ func TestADriftIsSetRight(t *testing.T) {
 			"warning home.duckdns.org: A should be 203.0.113.1, but all name servers of DuckDNS show 203.0.113.77; it is"+
 				" set again. Does another program set it?",
 			"info home.duckdns.org: A 203.0.113.1 is verified after 5s, by 2 of 2 name servers of DuckDNS")
+	})
+}
+
+func TestADriftLongAfterAnotherIsSetRightAsSoon(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		_, stop := start(t, h.options(t))
+		defer stop()
+		for range 6 {
+			pass(2 * time.Hour)
+			h.change(func() { h.held[zones.IPv4] = newAddr })
+			h.since(&h.pushes)
+			pass(7 * time.Minute)
+			if pushes := h.since(&h.pushes); len(pushes) != 1 {
+				t.Errorf("pushes after a drift: %q", pushes)
+			}
+		}
+	})
+}
+
+func TestALookThatReachesNobodyEndsNoDrift(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		_, stop := start(t, h.options(t))
+		defer stop()
+		pass(time.Hour)
+		h.since(&h.pushes)
+		h.change(func() { h.held[zones.IPv4] = newAddr })
+		pass(30 * time.Second)
+		h.change(func() { h.look = unreachable })
+		pass(time.Minute)
+		h.change(func() { h.look = nil })
+		equal(t, "pushes", h.since(&h.pushes))
+		pass(time.Minute)
+		equal(t, "pushes", h.since(&h.pushes), "1h2m5s 203.0.113.1")
 	})
 }
 
@@ -406,6 +490,28 @@ func TestSomebodyWhoAnswersForTheNameServers(t *testing.T) {
 	})
 }
 
+func TestSomebodyWhoAnswersNowAndThenIsToldHourly(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		_, stop := start(t, h.options(t))
+		defer stop()
+		pass(time.Minute)
+		h.since(&h.lines)
+		for range 6 * 3 {
+			h.change(func() {
+				h.look = func(zones.Family) ([]duckdns.Shown, error) {
+					return []duckdns.Shown{silent(1, duckdns.ErrNotAuthoritative)}, nil
+				}
+			})
+			pass(10 * time.Minute)
+			h.change(func() { h.look = nil })
+			pass(10 * time.Minute)
+		}
+		if lines := h.since(&h.lines); len(lines) != 2*6 {
+			t.Errorf("six hours are %d lines, want a begin and an end each hour:\n%s", len(lines), text(lines))
+		}
+	})
+}
+
 func TestPushesGoOnWithoutVerification(t *testing.T) {
 	inHouse(t, func(t *testing.T, h *house) {
 		h.look = unreachable
@@ -504,6 +610,23 @@ func TestAPushWhoseAnswerWasLost(t *testing.T) {
 	})
 }
 
+func TestAPushThatIsCutOffMayHaveBeenTaken(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		o := h.options(t)
+		_, stop := start(t, o)
+		pass(time.Hour)
+		h.since(&h.pushes)
+		h.change(func() { h.answer = isOff })
+		h.has(at("wan", newAddr))
+		stop()
+		h.change(func() { h.answer = nil })
+		h.has(at("wan", wanAddr))
+		_, stop = start(t, o)
+		defer stop()
+		equal(t, "pushes", h.since(&h.pushes), "1h0m0s 203.0.113.77", "1h0m0s 203.0.113.1")
+	})
+}
+
 func TestAPublisherThatHangs(t *testing.T) {
 	inHouse(t, func(t *testing.T, h *house) {
 		h.answer = isOff
@@ -596,6 +719,10 @@ func TestAStateFileThatCannotBeUsed(t *testing.T) {
 	}{
 		{"cut off", `{"version": 1, "na`, begin + "FILE: unexpected end of JSON input: starting without"},
 		{"of a later version", `{"version": 2}`, begin + "FILE is of version 2, want 1: starting without"},
+		{
+			"of another API", `{"version": 1, "name": "home", "api": "https://127.0.0.1", "ipv4": {"published": "203.0.113.1"}}`,
+			"",
+		},
 		{"of another domain", `{"version": 1, "name": "away", "ipv4": {"published": "203.0.113.1"}}`, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
