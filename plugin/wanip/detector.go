@@ -2,7 +2,6 @@ package wanip
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -244,6 +243,3 @@ func (d *Detector) followClock(ctx context.Context) {
 		last, lastWall = now, nowWall
 	}
 }
-
-// errUnanswered is why a question has ended that nobody has answered.
-var errUnanswered = errors.New("no answer within 5s")

@@ -33,12 +33,14 @@ const (
 	firstRetry = time.Second
 )
 
+// errUnanswered is why a question has ended that nobody has answered.
+var errUnanswered = fmt.Errorf("no answer within %v", askFor)
+
 // lookout follows one family of one uplink. All but wake belongs to the goroutine of run.
 type lookout struct {
 	*uplink
 	family  zones.Family
 	sources []Source // that speak for this uplink
-	cheap   []Source // those that are asked alone, the cheap ones first
 	alone   bool     // they are all the operator's own word
 	wake    chan struct{}
 
@@ -62,28 +64,12 @@ func newLookout(u *uplink, f zones.Family) *lookout {
 		}
 		l.sources = append(l.sources, s)
 		l.alone = l.alone && s.isOwnWord()
-		if s.Nature != Router {
-			l.cheap = append(l.cheap, s)
-		}
 	}
-	slices.SortStableFunc(l.cheap, func(a, b Source) int { return cmp.Compare(a.cost(), b.cost()) })
 	return l
 }
 
 // isOwnWord reports whether the source is on this host and says what the operator wants it to.
 func (s Source) isOwnWord() bool { return s.Nature == Host || s.Nature == Word }
-
-// cost orders sources by what a question costs others and us.
-func (s Source) cost() int {
-	switch {
-	case s.isOwnWord():
-		return 0
-	case !s.Secure:
-		return 1
-	default:
-		return 2
-	}
-}
 
 // resume goes on where another instance has ended. Begun says that it has looked at all.
 func (l *lookout) resume(old FamilyReport, begun bool, now time.Time) {
@@ -97,25 +83,40 @@ func (l *lookout) resume(old FamilyReport, begun bool, now time.Time) {
 		}
 	}
 	l.troubles = l.memory.diagnose(old.Findings, l.family, false)
-	l.talker = newTalker(l.troubles, now)
+	l.talker = newTalker(old.Told, now)
 	if begun {
-		l.due, l.all, l.allAt, l.routerAt = l.opts.jitter(afterReload), false, now, now
+		l.due, l.all, l.allAt, l.routerAt = l.opts.jitter(afterReload), l.areOthers(old.Findings), now, now
 	}
 	l.set(l.family, old, now)
+}
+
+// areOthers reports whether these are findings of other sources than ours. The router may be missing.
+func (l *lookout) areOthers(findings []Finding) bool {
+	ours := func(f Finding) bool {
+		return slices.ContainsFunc(l.sources, func(s Source) bool { return s.Name == f.Source })
+	}
+	missing := func(s Source) bool {
+		return s.Nature != Router && !slices.ContainsFunc(findings, func(f Finding) bool { return f.Source == s.Name })
+	}
+	return slices.ContainsFunc(l.sources, missing) || slices.ContainsFunc(findings, func(f Finding) bool { return !ours(f) })
 }
 
 // run looks until ctx ends.
 func (l *lookout) run(ctx context.Context) {
 	timer := time.NewTimer(l.due)
 	defer timer.Stop()
+	next := time.Now().Add(l.due)
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-l.wake:
 			l.all = true
-			if wait := time.Until(l.allAt.Add(wakeGap)); wait > 0 {
-				timer.Reset(wait)
+			if at := l.allAt.Add(wakeGap); time.Now().Before(at) {
+				if at.Before(next) {
+					next = at
+					timer.Reset(time.Until(next))
+				}
 				continue
 			}
 		case <-timer.C:
@@ -124,6 +125,7 @@ func (l *lookout) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		next = time.Now().Add(after)
 		timer.Reset(after)
 	}
 }
@@ -165,11 +167,11 @@ func (l *lookout) path() (via.Path, []Source) {
 }
 
 // askOne asks the source whose turn it is, of those that told the known address the last time. Without any, all
-// must be asked.
+// must be asked. All take turns, whatever they cost: what one of them cannot see, the next one does.
 func (l *lookout) askOne(ctx context.Context, path via.Path, asked []Source) action {
 	var trusted []Source
-	for _, s := range l.cheap {
-		if slices.Contains(l.memory.voices, s.Name) && slices.ContainsFunc(asked, func(o Source) bool { return o.Name == s.Name }) {
+	for _, s := range asked {
+		if s.Nature != Router && slices.Contains(l.memory.voices, s.Name) {
 			trusted = append(trusted, s)
 		}
 	}
@@ -287,7 +289,8 @@ func (l *lookout) conclude(before memory, now time.Time) (later bool) {
 	m := l.memory
 	begins, ends, later := l.talker.tell(l.troubles, now)
 	l.set(l.family, FamilyReport{
-		Known: m.known, Findings: l.findings, Agree: m.agree, Trouble: troubleText(l.troubles),
+		Known: m.known, Findings: l.findings, Agree: m.agree,
+		Trouble: troubleText(l.troubles), Told: l.talker.told(),
 	}, now)
 	l.tell(now)
 	if m.known.Addr != before.known.Addr {

@@ -72,6 +72,17 @@ func TestSurveyOfOneFamily(t *testing.T) {
 	})
 }
 
+func TestSurveyThatNobodyAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse()
+		h.tells("")
+		r := wanip.Survey(t.Context(), h.opts)[0].IPv4
+		if r.Known.Addr.IsValid() || r.Trouble != "" || len(r.Findings) != 8 {
+			t.Errorf("known %s, %d findings, trouble %q; want the findings to speak for themselves", r.Known.Addr, len(r.Findings), r.Trouble)
+		}
+	})
+}
+
 func TestSurveyWithoutABoard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse()

@@ -193,6 +193,25 @@ func TestLiarsAreNeverPublished(t *testing.T) {
 	}
 }
 
+// Where two uplinks share the load, chance makes all of plain DNS leave through the other one now and then.
+func TestPort53IsNotCalledRedirectedForAMoment(t *testing.T) {
+	inHouse(t, nil, func(h *house, d *wanip.Detector) {
+		pass(10 * time.Minute)
+		take(h, &h.log)
+		h.tells(home, map[string]string{"opendns udp": moved, "google udp": moved, "akamai udp": moved})
+		d.Trigger()
+		pass(4 * time.Minute)
+		if got := d.Reports()[0].IPv4.Trouble; !strings.HasPrefix(got, "port 53 is redirected") {
+			t.Errorf("the report's trouble is %q", got)
+		}
+		h.tells(home)
+		pass(2 * time.Hour)
+		if got := take(h, &h.log); got != nil {
+			t.Errorf("the log has %q", got)
+		}
+	})
+}
+
 // A liar costs no more than an honest source: it is asked once an hour.
 func TestWhatALiarCosts(t *testing.T) {
 	inHouse(t, func(h *house) { h.tells(home, map[string]string{"opendns udp": poison}) }, func(h *house, _ *wanip.Detector) {
@@ -300,6 +319,18 @@ func TestWhileThereIsNoNetwork(t *testing.T) {
 		pass(7 * time.Second)
 		if got := take(h, &h.told); !slices.Equal(got, []string{"3m27s wan [203.0.113.7]"}) {
 			t.Errorf("7 s after the network came the board was told %q", got)
+		}
+	})
+}
+
+// A hint never makes a round later than it would have been.
+func TestAHintWhileTheNetworkComesUp(t *testing.T) {
+	inHouse(t, func(h *house) { h.tells("") }, func(h *house, d *wanip.Detector) {
+		pass(500 * time.Millisecond)
+		d.Trigger()
+		pass(3 * time.Second)
+		if diff := cmp.Diff([]string{"0s: 8", "1s: 8", "3s: 8"}, rounds(take(h, &h.asked))); diff != "" {
+			t.Errorf("rounds (-want +got):\n%s", diff)
 		}
 	})
 }

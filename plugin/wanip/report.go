@@ -106,13 +106,25 @@ type talk struct {
 	last  time.Time // when something was said
 }
 
-// newTalker returns a talker who has told these troubles already.
-func newTalker(told []trouble, now time.Time) talker {
+// newTalker returns a talker who has told of these topics already.
+func newTalker(told []string, now time.Time) talker {
 	t := talker{map[topic]*talk{}}
-	for _, o := range told {
-		t.topics[o.topic] = &talk{began: now, seen: now, told: true, last: now}
+	for _, about := range told {
+		t.topics[topic(about)] = &talk{began: now, seen: now, told: true, last: now}
 	}
 	return t
+}
+
+// told returns the topics that were told and are not over.
+func (t talker) told() []string {
+	var out []string
+	for about, k := range t.topics {
+		if k.told {
+			out = append(out, string(about))
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // tell returns what is to be said of the troubles that there are, and whether some are left to be told later.

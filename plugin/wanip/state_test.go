@@ -2,6 +2,7 @@ package wanip_test
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -215,6 +216,54 @@ func TestAReloadGoesOn(t *testing.T) {
 		}
 		if got := take(h, &h.log); got != nil {
 			t.Errorf("the log tells again %q", got)
+		}
+	})
+}
+
+func TestAReloadWithOtherSourcesAsksAll(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		sources []string
+	}{
+		{"one more", append([]string{"icanhazip"}, defaults...)},
+		{"one less", defaults[1:]},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var old []wanip.Report
+			inHouse(t, nil, func(h *house, d *wanip.Detector) {
+				pass(time.Minute)
+				old = d.Reports()
+			})
+			inHouse(t, func(h *house) {
+				h.opts.Old, h.opts.Sources = old, nil
+				for _, s := range tc.sources {
+					h.opts.Sources = append(h.opts.Sources, h.source(s))
+				}
+			}, func(h *house, _ *wanip.Detector) {
+				pass(10 * time.Second)
+				want := fmt.Sprintf("10s: %d", len(tc.sources)-1)
+				if diff := cmp.Diff([]string{want}, rounds(take(h, &h.asked))); diff != "" {
+					t.Errorf("rounds, the router spared (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+func TestAReloadLosesNoWarning(t *testing.T) {
+	var old []wanip.Report
+	behindNAT := map[string]string{"router": "100.64.1.2"}
+	inHouse(t, func(h *house) { h.tells(home, behindNAT) }, func(h *house, d *wanip.Detector) {
+		pass(30 * time.Second)
+		old = d.Reports()
+	})
+	inHouse(t, func(h *house) {
+		h.tells(home, behindNAT)
+		h.opts.Old = old
+	}, func(h *house, _ *wanip.Detector) {
+		pass(10 * time.Minute)
+		if got := take(h, &h.log); len(got) != 1 || !strings.Contains(got[0], "inbound IPv4 cannot work") {
+			t.Errorf("the log has %q, want what the old instance had no time to tell", got)
 		}
 	})
 }

@@ -77,6 +77,7 @@ type FamilyReport struct {
 	Findings []Finding // of the last round that asked all of them, in the order of the sources
 	Agree    bool      // nobody contradicts
 	Trouble  string    // what the operator should know, in words: CGNAT, disagreement, interception; empty: nothing
+	Told     []string  // what of that the log was told, for the next instance not to tell it again: opaque
 }
 
 // Board is told the addresses of uplinks; *board.Board is one.
