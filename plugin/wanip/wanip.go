@@ -15,6 +15,7 @@ import (
 
 	"plexha/plugin/via"
 	"plexha/zones"
+	"plexha/zones/board"
 )
 
 // Nature says what a source's word is worth.
@@ -85,3 +86,5 @@ type Board interface {
 	SetAddrs(s zones.Subject, addrs []netip.Addr, now time.Time)
 	Snapshot() *zones.Snapshot
 }
+
+var _ Board = (*board.Board)(nil)
