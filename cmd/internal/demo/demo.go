@@ -1,7 +1,8 @@
-// Package demo shows on loopback, with stand-ins for all but plexdns, how answers follow health.
+// Package demo shows on loopback, with stand-ins for all but plexdns, how answers follow health and the external
+// address.
 //
-// It needs no root and no network. All that it starts are children of its own executable, and all that it
-// writes is in one temporary folder; nothing of it outlives [Run].
+// It needs no root and no network. All that it starts are children of its own executable, or servers in this
+// process, and all that it writes is in one temporary folder; nothing of it outlives [Run].
 package demo
 
 import (
@@ -16,9 +17,11 @@ import (
 // Usage is what `plexctl demo -h` prints.
 const Usage = `usage: plexctl demo [-script]
 
-Starts two stand-ins for Plex servers, one for a proxy, and the real plexdns on
-loopback addresses, kills and revives them, and shows how the answers follow.
-Needs no root and no network, and leaves nothing behind.
+Starts two stand-ins for Plex servers, one for a proxy, one for DuckDNS, some for
+the echoes that tell external addresses, and the real plexdns on loopback
+addresses. Kills and revives them, gives the home another external address, and
+shows how the answers follow. Needs no root and no network, and leaves nothing
+behind.
 
   -script  end when the story is told, with exit code 0 if all of it held
 `
@@ -119,8 +122,11 @@ func (h *home) introduce(p *page) {
 	row("plex1, plex2", fmt.Sprintf("%s, %s", Plex1.Addr(), Plex2.Addr()), "stand-ins for two Plex servers")
 	row("proxy", Proxy.Addr().String(), "a stand-in for plexproxy")
 	row("wan", Wan.Addr().String(), "the uplink's external address")
+	row("echoes", Inside.Addr().String(), "stand-ins for those that tell it")
+	row("DuckDNS", Inside.Addr().String(), "a stand-in, name server and all")
 	row("plexdns", fmt.Sprintf("%s port %d", h.DNS.Addr(), h.DNS.Port()), "the real one"+h.dnsPortWhy())
 	p.printf("\n%s asks it as a client inside the home, %s as one outside.\n", Inside.Addr(), Outside.Addr())
+	p.printf("It and DuckDNS know the external address already, as if from an hour ago.\n")
 	p.printf("Times are from the event to the first right answer.\n")
 }
 
@@ -141,6 +147,8 @@ func (h *home) invite(p *page) {
 	} {
 		p.printf("   dig @%s -p %d %s\n", h.DNS.Addr(), h.DNS.Port(), q)
 	}
+	p.printf("   dig @%s -p %d %s  # DuckDNS\n", h.Names.Addr(), h.Names.Port(), bare(mainName))
+	p.printf("   curl http://%s/status.json\n", h.Status)
 	p.printf("\nThe Corefile, taken over within 2 s of a change:\n\n   %s\n", h.corefile())
 	p.printf("\n%s\n\n", keysHelp)
 }

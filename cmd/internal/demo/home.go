@@ -12,15 +12,20 @@ import (
 	"strings"
 	"text/template"
 	"time"
+
+	"plexha/cmd/internal/socket"
+	"plexha/corefile"
 )
 
 // The ports that are tried first. Up to portTries above them are tried where they are taken, as 32400 is on a
 // machine that runs Plex.
 const (
-	dnsPort   uint16 = 5300
-	plexPort  uint16 = 32400
-	proxyPort uint16 = 8080
-	portTries uint16 = 100
+	dnsPort    uint16 = 5300
+	plexPort   uint16 = 32400
+	proxyPort  uint16 = 8080
+	duckPort   uint16 = 5400
+	statusPort uint16 = 8053
+	portTries  uint16 = 100
 )
 
 //go:embed Corefile.tmpl
@@ -28,7 +33,16 @@ var corefileText string
 
 // Places is where the demo's parts listen.
 type Places struct {
-	DNS, Plex1, Plex2, Proxy netip.AddrPort
+	DNS, Status         netip.AddrPort // plexdns
+	Plex1, Plex2, Proxy netip.AddrPort
+	Names               netip.AddrPort // DuckDNS's name server
+}
+
+// Echoes is where those listen that tell external addresses.
+type Echoes struct {
+	Cloudflare netip.AddrPort // not valid: plexdns is to read the address in a file instead
+	OpenDNS    netip.AddrPort
+	Google     netip.AddrPort
 }
 
 // of returns where a node or the proxy listens.
@@ -36,8 +50,8 @@ func (p Places) of(m Member) netip.AddrPort {
 	return map[Member]netip.AddrPort{Plex1: p.Plex1, Plex2: p.Plex2, Proxy: p.Proxy}[m]
 }
 
-// Corefile returns the Corefile of plexdns, with its state in the folder dir.
-func Corefile(p Places, dir string) (string, error) {
+// Corefile returns the Corefile of plexdns, with its state in the folder dir, which tells DuckDNS by that API.
+func Corefile(p Places, e Echoes, api, dir string) (string, error) {
 	t, err := template.New("Corefile").Parse(corefileText)
 	if err != nil {
 		return "", fmt.Errorf("reading the embedded Corefile: %w", err)
@@ -45,10 +59,11 @@ func Corefile(p Places, dir string) (string, error) {
 	var sb strings.Builder
 	err = t.Execute(&sb, struct {
 		Places
+		Echoes
 
-		Zone, Dir string
-		Wan       netip.Addr
-	}{p, bare(zoneName), dir, Wan.Addr()})
+		Zone, Dir, Router, API, Token string
+		Wans                          netip.Prefix
+	}{p, e, bare(zoneName), dir, routerFile(dir), api, duckToken, wans})
 	if err != nil {
 		return "", fmt.Errorf("writing the Corefile: %w", err)
 	}
@@ -64,6 +79,7 @@ type home struct {
 	cancel  context.CancelCauseFunc
 	exe     string // this program, which is each child's as well
 	dir     string // the temporary folder
+	net     *internet
 	plexdns *process
 	cast    map[Member]*process
 	all     []*process // that were ever started
@@ -135,6 +151,8 @@ func findPlaces(ctx context.Context) (Places, error) {
 		{&p.Plex1, Plex1.Addr(), plexPort},
 		{&p.Plex2, Plex2.Addr(), plexPort},
 		{&p.Proxy, Proxy.Addr(), proxyPort},
+		{&p.Names, Inside.Addr(), duckPort},
+		{&p.Status, Inside.Addr(), statusPort},
 	} {
 		var err error
 		if *part.place, err = freePlace(ctx, part.addr, part.port); err != nil {
@@ -170,34 +188,66 @@ func isFree(ctx context.Context, place netip.AddrPort) error {
 	return udp.Close()
 }
 
-func (h *home) corefile() string { return filepath.Join(h.dir, "Corefile") }
+func (h *home) corefile() string  { return filepath.Join(h.dir, "Corefile") }
+func (h *home) rootsFile() string { return filepath.Join(h.dir, "roots.pem") }
+
+// routerFile returns the file in which a router tells its external address.
+func routerFile(dir string) string { return filepath.Join(dir, "address") }
 
 // start starts the stand-ins, then plexdns, which the first question waits for. The home ends with plexdns.
-func (h *home) start() error {
-	text, err := Corefile(h.Places, h.dir)
-	if err != nil {
+func (h *home) start() (err error) {
+	if h.net, err = openInternet(h.ctx, h.Names); err != nil {
 		return err
 	}
-	if err := os.WriteFile(h.corefile(), []byte(text), 0o600); err != nil {
-		return fmt.Errorf("writing the Corefile: %w", err)
+	if err := h.furnish(); err != nil {
+		return err
 	}
 	for _, m := range []Member{Plex1, Plex2, Proxy} {
 		if err := h.revive(h.ctx, m); err != nil {
 			return err
 		}
 	}
-	h.plexdns, err = h.run("plexdns", []string{kindPlexdns, "-conf", h.corefile()}, func(err error) {
+	env := []string{"SSL_CERT_FILE=" + h.rootsFile()}
+	h.plexdns, err = h.run("plexdns", []string{kindPlexdns, "-conf", h.corefile()}, env, func(err error) {
 		h.cancel(fmt.Errorf("running plexdns: it has ended: %w", err))
 	})
 	return err
 }
 
-// run starts a child of that name. Ended, if it is not nil, is told how that ended.
-func (h *home) run(name string, args []string, ended func(error)) (*process, error) {
+// furnish gives the home its external address, and writes what plexdns reads.
+func (h *home) furnish() error {
+	echoes := Echoes{Cloudflare: h.net.cloudflare, OpenDNS: h.net.openDNS, Google: h.net.google}
+	text, err := Corefile(h.Places, echoes, h.net.api, h.dir)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(h.corefile(), []byte(text), 0o600); err != nil {
+		return fmt.Errorf("writing the Corefile: %w", err)
+	}
+	if err := os.WriteFile(h.rootsFile(), h.net.roots, 0o600); err != nil {
+		return fmt.Errorf("writing whom to trust: %w", err)
+	}
+	if err := h.moveTo(Wan); err != nil {
+		return err
+	}
+	return remember(h.dir, h.net, Wan.Addr())
+}
+
+// moveTo gives the home another external address, which plexdns does not know yet.
+func (h *home) moveTo(m Member) error {
+	h.net.move(m.Addr())
+	if err := os.WriteFile(routerFile(h.dir), []byte(m.Addr().String()), 0o600); err != nil {
+		return fmt.Errorf("writing the router's address: %w", err)
+	}
+	return nil
+}
+
+// run starts a child of that name, with that in its environment. Ended, if it is not nil, is told how it ended.
+func (h *home) run(name string, args, env []string, ended func(error)) (*process, error) {
 	if h.ctx.Err() != nil {
 		return nil, context.Cause(h.ctx)
 	}
-	p, err := start(h.ctx, h.exe, args, ended)
+	p, err := start(h.ctx, h.exe, args, env, ended)
 	if err != nil {
 		return nil, fmt.Errorf("starting %s: %w", name, err)
 	}
@@ -207,12 +257,28 @@ func (h *home) run(name string, args []string, ended func(error)) (*process, err
 
 // world returns what the story is played in.
 func (h *home) world() World {
+	plexdns, duck := asker(h.DNS), asker(h.Names)
+	ask := func(ctx context.Context, q Question) (Answer, error) {
+		if q.From == AtDuck {
+			return duck(ctx, q)
+		}
+		return plexdns(ctx, q)
+	}
 	return World{
-		Ask:    asker(h.DNS),
+		Ask:    ask,
 		Kill:   func(m Member) error { return h.cast[m].kill() },
 		Revive: h.revive,
 		Alive:  func(m Member) bool { return !h.cast[m].hasEnded() },
+		Move:   h.move,
 	}
+}
+
+// move gives the home another external address, and has plexdns look at once.
+func (h *home) move(ctx context.Context, m Member) error {
+	if err := h.moveTo(m); err != nil {
+		return err
+	}
+	return socket.Of(corefile.State{Dir: h.dir}).Detect(ctx, bare(zoneName))
 }
 
 // revive starts a stand-in and returns when it listens.
@@ -221,7 +287,7 @@ func (h *home) revive(ctx context.Context, m Member) error {
 	if m != Proxy {
 		args = []string{kindPlex, h.of(m).String(), identity(m)}
 	}
-	p, err := h.run(string(m), args, nil)
+	p, err := h.run(string(m), args, nil, nil)
 	if err != nil {
 		return err
 	}
@@ -263,6 +329,9 @@ func (h *home) close() error {
 	h.cancel(errClosing)
 	for _, p := range h.all {
 		<-p.done
+	}
+	if h.net != nil {
+		h.net.close()
 	}
 	if err := os.RemoveAll(h.dir); err != nil {
 		return fmt.Errorf("removing the demo's folder: %w", err)

@@ -18,15 +18,28 @@ import (
 )
 
 var places = demo.Places{
-	DNS:   netip.MustParseAddrPort("127.0.0.1:5300"),
-	Plex1: netip.MustParseAddrPort("127.0.1.1:32400"),
-	Plex2: netip.MustParseAddrPort("127.0.2.1:32401"),
-	Proxy: netip.MustParseAddrPort("127.0.3.1:8080"),
+	DNS:    netip.MustParseAddrPort("127.0.0.1:5300"),
+	Status: netip.MustParseAddrPort("127.0.0.1:8053"),
+	Plex1:  netip.MustParseAddrPort("127.0.1.1:32400"),
+	Plex2:  netip.MustParseAddrPort("127.0.2.1:32401"),
+	Proxy:  netip.MustParseAddrPort("127.0.3.1:8080"),
+	Names:  netip.MustParseAddrPort("127.0.0.1:5400"),
 }
 
-func TestCorefile(t *testing.T) {
-	const dir = "/a folder/plexha-demo-1"
-	text, err := demo.Corefile(places, dir)
+var echoes = demo.Echoes{
+	Cloudflare: netip.MustParseAddrPort("127.0.0.1:41001"),
+	OpenDNS:    netip.MustParseAddrPort("127.0.0.1:41002"),
+	Google:     netip.MustParseAddrPort("127.0.0.1:41003"),
+}
+
+const duckAPI = "http://127.0.0.1:41004"
+
+const homeDir = "/a folder/plexha-demo-1"
+
+// readCorefile returns what a Corefile with these echoes means.
+func readCorefile(t *testing.T, e demo.Echoes) *corefile.Config {
+	t.Helper()
+	text, err := demo.Corefile(places, e, duckAPI, homeDir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +50,51 @@ func TestCorefile(t *testing.T) {
 	if len(configs) != 1 {
 		t.Fatalf("%d plex blocks, want 1", len(configs))
 	}
-	c := configs[0]
+	return configs[0]
+}
+
+// How the external address is found, told and shown.
+func TestCorefileOfTheExternalAddress(t *testing.T) {
+	plain := []string{"opendns udp 127.0.0.1:41002", "google udp 127.0.0.1:41003"}
+	withoutTLS := echoes
+	withoutTLS.Cloudflare = netip.AddrPort{}
+	for _, tc := range []struct {
+		name   string
+		echoes demo.Echoes
+		detect []string
+	}{
+		{"over TLS", echoes, append([]string{"cloudflare dot 127.0.0.1:41001"}, plain...)},
+		{"where programs cannot be told whom to trust", withoutTLS, append([]string{"file " + homeDir + "/address"}, plain...)},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			c := readCorefile(t, tc.echoes)
+			var detect []string
+			for _, s := range c.Detect {
+				words := []string{s.String()}
+				for _, at := range s.At {
+					words = append(words, at.String())
+				}
+				detect = append(detect, strings.Join(words, " "))
+			}
+			if diff := cmp.Diff(tc.detect, detect); diff != "" {
+				t.Errorf("sources (-want +got):\n%s", diff)
+			}
+			d := c.DuckDNS
+			told := []string{d.Name, d.API, d.VerifyAt[0].String(), c.Status.Addr.String()}
+			if diff := cmp.Diff([]string{demo.DuckName, duckAPI, "127.0.0.1:5400", "127.0.0.1:8053"}, told); diff != "" {
+				t.Errorf("DuckDNS and the status (-want +got):\n%s", diff)
+			}
+			for _, m := range []demo.Member{demo.Wan, demo.WanNew} {
+				if !c.Allow[0].Contains(m.Addr()) {
+					t.Errorf("%s is refused", m.Addr())
+				}
+			}
+		})
+	}
+}
+
+func TestCorefile(t *testing.T) {
+	c := readCorefile(t, echoes)
 	type summary struct {
 		Origins, Members, Inactive []string
 		State                      string
@@ -55,7 +112,7 @@ func TestCorefile(t *testing.T) {
 	want := summary{
 		Origins:  []string{"home.duckdns.org."},
 		Members:  []string{"plex1 127.0.1.1:32400", "plex2 127.0.2.1:32401", "proxy 127.0.3.1:8080"},
-		State:    dir,
+		State:    homeDir,
 		Loopback: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 	}
 	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Prefix{})); diff != "" {

@@ -26,13 +26,15 @@ type process struct {
 	err  error         // how it ended, never nil; read after done
 }
 
-// start starts a child, which lives until ctx is canceled at most. Ended, if not nil, is told how it ended.
-func start(ctx context.Context, exe string, args []string, ended func(error)) (*process, error) {
+// start starts a child, which lives until ctx is canceled at most, with that in its environment besides what is
+// in ours. Ended, if not nil, is told how it ended.
+func start(ctx context.Context, exe string, args, env []string, ended func(error)) (*process, error) {
 	p := &process{
 		cmd:  exec.CommandContext(ctx, exe, append([]string{ChildCommand}, args...)...),
 		log:  &journal{},
 		done: make(chan struct{}),
 	}
+	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	p.cmd.SysProcAttr = childAttr()
 	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(syscall.SIGTERM) }

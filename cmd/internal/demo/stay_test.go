@@ -26,6 +26,7 @@ func visit(ctx context.Context, t *testing.T) *guest {
 	t.Helper()
 	in, keys := io.Pipe()
 	g := &guest{fake: newFake(), keys: keys, ended: make(chan error, 1)}
+	g.fake.wan = demo.WanNew // as the story leaves it
 	go func() { g.ended <- demo.Stay(ctx, g.fake.world(), in, &g.out) }()
 	t.Cleanup(func() { keys.Close(); in.Close() })
 	synctest.Wait()
@@ -35,12 +36,16 @@ func visit(ctx context.Context, t *testing.T) *guest {
 // press types a line, and waits until what it does has happened.
 func (g *guest) press(key string) {
 	fmt.Fprintln(g.keys, key)
-	time.Sleep(5 * time.Second)
+	time.Sleep(12 * time.Second)
 	synctest.Wait()
 }
 
 func TestStay(t *testing.T) {
-	const answer = "   inside   plex.home.duckdns.org A  "
+	const (
+		answer  = "   inside   plex.home.duckdns.org A  "
+		outside = "   outside  plex.home.duckdns.org A  "
+		atDuck  = "   DuckDNS  plex.home.duckdns.org A  "
+	)
 	for _, tc := range []struct {
 		name string
 		keys string
@@ -52,6 +57,11 @@ func TestStay(t *testing.T) {
 			"proxy revived\n" + answer + "127.0.3.1 (proxy), after 2000 ms\n"},
 		{"the node in use is killed", "p 1", "proxy killed\n" + answer + "127.0.1.1 (plex1), after 20 ms\n" +
 			"plex1 killed\n" + answer + "127.0.2.1 (plex2), after 20 ms\n"},
+		{"the home moves", "w", "wan moved to 203.0.113.7\n" + outside + "203.0.113.7 (wan), after 5000 ms\n" +
+			atDuck + "203.0.113.7 (wan)\n"},
+		{"the home moves and returns", "w W", "wan moved to 203.0.113.7\n" + outside + "203.0.113.7 (wan), after 5000 ms\n" +
+			atDuck + "203.0.113.7 (wan)\n" + "wan moved to 203.0.113.8\n" + outside + "203.0.113.8 (wan, new), after 5000 ms\n" +
+			atDuck + "203.0.113.8 (wan, new)\n"},
 		{"one that is not in use is killed", "2", "plex2 killed\n" + answer + "still 127.0.3.1 (proxy)\n"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -12,8 +12,8 @@ import (
 
 const (
 	// patience is how long a right answer may take. With plexdns's defaults (interval 2s, rise 2) a member
-	// that comes back needs about 2.5 s, everything else here milliseconds.
-	patience = 10 * time.Second
+	// that comes back needs about 2.5 s, an external address 5 s to 10 s, all else here milliseconds.
+	patience = 20 * time.Second
 	// pace is the time between two questions while a right answer is awaited: the resolution of the times.
 	pace = time.Millisecond
 )
@@ -24,7 +24,7 @@ var errPatience = fmt.Errorf("no right answer within %s", patience)
 func Play(ctx context.Context, w World, out io.Writer) error {
 	p := &play{world: w, page: &page{w: out}}
 	steps := []func(context.Context) error{
-		p.allUp, p.proxyKilled, p.nodeKilled, p.status, p.allKilled, p.allBack, p.missingType,
+		p.allUp, p.proxyKilled, p.nodeKilled, p.status, p.allKilled, p.allBack, p.missingType, p.moved,
 	}
 	for i, step := range steps {
 		p.step = i + 1
@@ -53,7 +53,10 @@ func (p *play) allUp(ctx context.Context) error {
 	if err := p.expect(ctx, inside(), leadsTo(Proxy)); err != nil {
 		return err
 	}
-	return p.outside(ctx)
+	if err := p.outside(ctx); err != nil {
+		return err
+	}
+	return p.expect(ctx, atDuck(), leadsTo(Wan))
 }
 
 func (p *play) proxyKilled(ctx context.Context) error {
@@ -120,6 +123,20 @@ func (p *play) missingType(ctx context.Context) error {
 	return p.expect(ctx, Question{Inside, mainName, dns.TypeAAAA}, noData())
 }
 
+// moved has the provider change the external address.
+func (p *play) moved(ctx context.Context) error {
+	p.title("The external address changes: once echoes agree for 5 s, DuckDNS is told.")
+	event := time.Now()
+	if err := p.world.Move(ctx, WanNew); err != nil {
+		return err
+	}
+	if _, err := p.await(ctx, event, outside(), leadsTo(WanNew)); err != nil {
+		return err
+	}
+	_, err := p.await(ctx, event, atDuck(), leadsTo(WanNew))
+	return err
+}
+
 // other returns the node that p.node is not.
 func (p *play) other() Member {
 	if p.node == Plex1 {
@@ -128,11 +145,13 @@ func (p *play) other() Member {
 	return Plex1
 }
 
-func inside() Question { return Question{Inside, mainName, dns.TypeA} }
+func inside() Question  { return Question{Inside, mainName, dns.TypeA} }
+func outside() Question { return Question{Outside, mainName, dns.TypeA} }
+func atDuck() Question  { return Question{AtDuck, mainName, dns.TypeA} }
 
-// outside expects what is answered there all along.
+// outside expects what is answered there whoever lives.
 func (p *play) outside(ctx context.Context) error {
-	return p.expect(ctx, Question{Outside, mainName, dns.TypeA}, leadsTo(Wan))
+	return p.expect(ctx, outside(), leadsTo(Wan))
 }
 
 func (p *play) title(format string, args ...any) {

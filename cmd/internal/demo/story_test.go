@@ -21,7 +21,7 @@ func TestPlay(t *testing.T) {
 		if err := demo.Play(t.Context(), f.world(), &out); err != nil {
 			t.Fatal(err)
 		}
-		want := []string{"kill proxy", "kill plex1", "kill plex2", "revive plex1", "revive plex2", "revive proxy"}
+		want := []string{"kill proxy", "kill plex1", "kill plex2", "revive plex1", "revive plex2", "revive proxy", "move wan, new"}
 		if diff := cmp.Diff(want, f.events); diff != "" {
 			t.Errorf("events (-want +got):\n%s", diff)
 		}
@@ -30,6 +30,7 @@ func TestPlay(t *testing.T) {
 
    inside   plex.home.duckdns.org A     127.0.3.1 (proxy)
    outside  plex.home.duckdns.org A     203.0.113.7 (wan)
+   DuckDNS  plex.home.duckdns.org A     203.0.113.7 (wan)
 
 2. The proxy is killed (SIGKILL): inside gets a node.
 
@@ -61,6 +62,11 @@ func TestPlay(t *testing.T) {
 7. A type that is not there (no IPv6 in this home) does not deny the name.
 
    inside   plex.home.duckdns.org AAAA  no data (NODATA, not NXDOMAIN)
+
+8. The external address changes: once echoes agree for 5 s, DuckDNS is told.
+
+   outside  plex.home.duckdns.org A     203.0.113.8 (wan, new), after 5000 ms
+   DuckDNS  plex.home.duckdns.org A     203.0.113.8 (wan, new), after 5050 ms
 
 Every step held.
 `)
@@ -113,7 +119,7 @@ func TestPlayFindsWhatIsWrong(t *testing.T) {
 			"the dead proxy goes on being answered",
 			always(address(demo.Proxy), insideA),
 			"playing step 2: asking inside for " + named +
-				"A: no right answer within 10s: got 127.0.3.1 (proxy), want plex1 or plex2",
+				"A: no right answer within 20s: got 127.0.3.1 (proxy), want plex1 or plex2",
 		},
 		{
 			"outside follows inside",
@@ -123,7 +129,7 @@ func TestPlayFindsWhatIsWrong(t *testing.T) {
 				}
 				return right, nil
 			},
-			"playing step 1: asking outside for " + named + "A: no right answer within 10s: got 127.0.3.1 (proxy), want wan",
+			"playing step 1: asking outside for " + named + "A: no right answer within 20s: got 127.0.3.1 (proxy), want wan",
 		},
 		{
 			"one answer leads to both nodes",
@@ -134,14 +140,14 @@ func TestPlayFindsWhatIsWrong(t *testing.T) {
 				return right, nil
 			},
 			"playing step 2: asking inside for " + named +
-				"A: no right answer within 10s: got 127.0.1.1 (plex1), 127.0.2.1 (plex2), want plex1 or plex2",
+				"A: no right answer within 20s: got 127.0.1.1 (plex1), 127.0.2.1 (plex2), want plex1 or plex2",
 		},
 		{
 			"the status is wrong",
 			always(data("plex1 up since now", "plex2 up since now"), demo.Question{
 				From: demo.Inside, Name: "_status." + insideA.Name, Type: dns.TypeTXT,
 			}),
-			"playing step 4: asking inside for _status." + named + "TXT: no right answer within 10s: " +
+			"playing step 4: asking inside for _status." + named + "TXT: no right answer within 20s: " +
 				"got plex1 up since now, plex2 up since now, want plex1 down since , plex2 up since ",
 		},
 		{
@@ -149,12 +155,32 @@ func TestPlayFindsWhatIsWrong(t *testing.T) {
 			always(demo.Answer{Rcode: dns.RcodeNameError}, demo.Question{
 				From: demo.Inside, Name: insideA.Name, Type: dns.TypeAAAA,
 			}),
-			"playing step 7: asking inside for " + named + "AAAA: no right answer within 10s: got NXDOMAIN, want no data",
+			"playing step 7: asking inside for " + named + "AAAA: no right answer within 20s: got NXDOMAIN, want no data",
+		},
+		{
+			"outside keeps the old address",
+			func(q demo.Question, right demo.Answer) (demo.Answer, error) {
+				if q.From == demo.Outside {
+					return address(demo.Wan), nil
+				}
+				return right, nil
+			},
+			"playing step 8: asking outside for " + named + "A: no right answer within 20s: got 203.0.113.7 (wan), want wan, new",
+		},
+		{
+			"DuckDNS is not told",
+			func(q demo.Question, right demo.Answer) (demo.Answer, error) {
+				if q.From == demo.AtDuck {
+					return address(demo.Wan), nil
+				}
+				return right, nil
+			},
+			"playing step 8: asking DuckDNS for " + named + "A: no right answer within 20s: got 203.0.113.7 (wan), want wan, new",
 		},
 		{
 			"no answer",
 			func(demo.Question, demo.Answer) (demo.Answer, error) { return demo.Answer{}, errors.New("timed out") },
-			"playing step 1: asking inside for " + named + "A: no right answer within 10s: timed out",
+			"playing step 1: asking inside for " + named + "A: no right answer within 20s: timed out",
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -191,6 +217,16 @@ func TestPlayStopsWhereItCannotKill(t *testing.T) {
 		f.killErr = errors.New("killing proxy: not permitted")
 		if err := demo.Play(t.Context(), f.world(), io.Discard); !errors.Is(err, f.killErr) {
 			t.Errorf("error %v, want %v", err, f.killErr)
+		}
+	})
+}
+
+func TestPlayStopsWherePlexdnsCannotBeAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.moveErr = errors.New("no plexdns runs with that state folder")
+		if err := demo.Play(t.Context(), f.world(), io.Discard); !errors.Is(err, f.moveErr) {
+			t.Errorf("error %v, want %v", err, f.moveErr)
 		}
 	})
 }

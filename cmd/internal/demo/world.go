@@ -19,7 +19,7 @@ const (
 
 // World is what the story is played in.
 type World struct {
-	// Ask asks plexdns one question.
+	// Ask asks plexdns one question, or DuckDNS if that is whom the client asks.
 	Ask func(context.Context, Question) (Answer, error)
 	// Kill ends a node or the proxy without a warning. It returns when the signal is sent.
 	Kill func(Member) error
@@ -27,6 +27,9 @@ type World struct {
 	Revive func(context.Context, Member) error
 	// Alive reports whether it runs.
 	Alive func(Member) bool
+	// Move gives the home the external address of a member, Wan or WanNew, and has plexdns look at once, as a
+	// router's script might.
+	Move func(context.Context, Member) error
 }
 
 // Member is something that answers lead to.
@@ -34,13 +37,14 @@ type Member string
 
 // The members of the demo's home.
 const (
-	Plex1 Member = "plex1"
-	Plex2 Member = "plex2"
-	Proxy Member = "proxy"
-	Wan   Member = "wan" // the uplink
+	Plex1  Member = "plex1"
+	Plex2  Member = "plex2"
+	Proxy  Member = "proxy"
+	Wan    Member = "wan"      // the uplink
+	WanNew Member = "wan, new" // the uplink with its other address
 )
 
-var members = []Member{Plex1, Plex2, Proxy, Wan}
+var members = []Member{Plex1, Plex2, Proxy, Wan, WanNew}
 
 // Addr returns its address. Each has one of its own, so that answers tell them apart.
 func (m Member) Addr() netip.Addr {
@@ -51,10 +55,15 @@ func (m Member) Addr() netip.Addr {
 		return netip.AddrFrom4([4]byte{127, 0, 2, 1})
 	case Proxy:
 		return netip.AddrFrom4([4]byte{127, 0, 3, 1})
+	case WanNew:
+		return netip.AddrFrom4([4]byte{203, 0, 113, 8})
 	default:
-		return netip.AddrFrom4([4]byte{203, 0, 113, 7}) // TEST-NET-3, RFC 5737
+		return netip.AddrFrom4([4]byte{203, 0, 113, 7})
 	}
 }
+
+// wans are the external addresses that the home may have: TEST-NET-3, RFC 5737.
+var wans = netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113, 0}), 24)
 
 // named adds the member's name to an address.
 func named(data string) string {
@@ -66,21 +75,22 @@ func named(data string) string {
 	return data
 }
 
-// Client is who asks.
+// Client is who asks: plexdns, or the name server of DuckDNS.
 type Client string
 
 // The clients.
 const (
 	Inside  Client = "inside"
 	Outside Client = "outside"
+	AtDuck  Client = "DuckDNS" // anybody who asks DuckDNS
 )
 
 // Addr returns the address that it asks from.
 func (c Client) Addr() netip.Addr {
-	if c == Outside {
-		return netip.AddrFrom4([4]byte{127, 9, 9, 9})
+	if c == Inside {
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	}
-	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	return netip.AddrFrom4([4]byte{127, 9, 9, 9})
 }
 
 // Question is one DNS question.

@@ -12,8 +12,10 @@ import (
 )
 
 const (
-	noticed  = 20 * time.Millisecond // from a kill to the answer without it
-	returned = 2 * time.Second       // from a revival to the answer with it
+	noticed  = 20 * time.Millisecond   // from a kill to the answer without it
+	returned = 2 * time.Second         // from a revival to the answer with it
+	found    = 5 * time.Second         // from another external address to the answer with it
+	told     = 5050 * time.Millisecond // and to DuckDNS's
 )
 
 // fake is a home that answers as DNS clients should see it.
@@ -25,10 +27,17 @@ type fake struct {
 	events  []string
 	edit    func(demo.Question, demo.Answer) (demo.Answer, error) // what goes wrong; nil: nothing
 	killErr error
+	moveErr error
+	wan     demo.Member // whose external address the home has
+	wanWas  demo.Member // and had
+	moved   time.Time
 }
 
 func newFake() *fake {
-	return &fake{node: demo.Plex1, dead: map[demo.Member]bool{}, changed: map[demo.Member]time.Time{}}
+	return &fake{
+		node: demo.Plex1, dead: map[demo.Member]bool{}, changed: map[demo.Member]time.Time{},
+		wan: demo.Wan, wanWas: demo.Wan,
+	}
 }
 
 func (f *fake) world() demo.World {
@@ -44,7 +53,24 @@ func (f *fake) world() demo.World {
 			defer f.mu.Unlock()
 			return !f.dead[m]
 		},
+		Move: f.move,
 	}
+}
+
+func (f *fake) move(_ context.Context, m demo.Member) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.events = append(f.events, "move "+string(m))
+	f.wan, f.wanWas, f.moved = m, f.wan, time.Now()
+	return f.moveErr
+}
+
+// external is the address that is known so long after it has changed.
+func (f *fake) external(since time.Duration) demo.Answer {
+	if time.Since(f.moved) < since {
+		return address(f.wanWas)
+	}
+	return address(f.wan)
 }
 
 func (f *fake) happen(m demo.Member, what string, dead bool) {
@@ -80,7 +106,9 @@ func (f *fake) right(q demo.Question) demo.Answer {
 	case q.Type != dns.TypeA:
 		return data()
 	case q.From == demo.Outside:
-		return address(demo.Wan)
+		return f.external(found)
+	case q.From == demo.AtDuck:
+		return f.external(told)
 	}
 	for _, m := range []demo.Member{demo.Proxy, f.node, demo.Plex1, demo.Plex2} {
 		if f.up(m) {
