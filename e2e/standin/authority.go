@@ -13,6 +13,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -33,11 +34,24 @@ func (a *Authority) PEM() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.pair.Certificate[0]})
 }
 
-// Issue returns a certificate for the names, and for 127.0.0.1, which is good for a day.
+// Issue returns a certificate for the names and addresses, and for 127.0.0.1, which is good for a day.
 func (a *Authority) Issue(names ...string) (tls.Certificate, error) {
+	return a.IssueElsewhere(append(names, "127.0.0.1")...)
+}
+
+// IssueElsewhere returns a certificate for the names and addresses alone.
+func (a *Authority) IssueElsewhere(names ...string) (tls.Certificate, error) {
+	var addrs []net.IP
+	names = slices.DeleteFunc(names, func(name string) bool {
+		addr := net.ParseIP(name)
+		if addr != nil {
+			addrs = append(addrs, addr)
+		}
+		return addr != nil
+	})
 	return sign(&x509.Certificate{
 		Subject:  pkix.Name{CommonName: "stand-in"}, // kdig shows it, and ends if there is none
-		DNSNames: names, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		DNSNames: names, IPAddresses: addrs,
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}, &a.pair)
 }
