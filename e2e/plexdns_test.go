@@ -105,6 +105,7 @@ type plexdns struct {
 	dir   string
 	addr  netip.AddrPort
 	flags []string // beside -conf
+	env   []string // beside the test's
 	proc  *process
 	ends  bool // it was told to end
 }
@@ -136,6 +137,7 @@ func (p *plexdns) launch() {
 	p.tb.Helper()
 	args := append([]string{"-conf", p.file()}, p.flags...)
 	cmd := exec.CommandContext(context.Background(), programs.path(p.tb, "plexdns"), args...)
+	cmd.Env = append(os.Environ(), p.env...)
 	p.proc = startProcess(p.tb, p.ns, cmd)
 	p.ends = false
 	p.tb.Cleanup(p.stop)
