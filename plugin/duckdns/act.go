@@ -39,7 +39,9 @@ var (
 func (w *Worker) keep(ctx context.Context, k *keeper) {
 	for ctx.Err() == nil {
 		w.readToken()
-		k.plan = decide(k.record, w.evidence(k), time.Now())
+		now := time.Now()
+		k.record, k.sight = k.record.onTime(now), k.sight.onTime(now, w.lookEvery(k))
+		k.plan = decide(k.record, w.evidence(k), now)
 		switch {
 		case k.plan.push:
 			w.push(ctx, k)
@@ -132,11 +134,7 @@ func (w *Worker) look(ctx context.Context, k *keeper) {
 		f = judge(shown, err, r.Published, w.o.Refuse)
 	}
 	before, record := k.sight, k.record
-	every := w.o.Config.Every
-	if !record.Published.IsValid() {
-		every = max(every, strangerEvery)
-	}
-	k.sight = before.after(f, now, every, w.o.jitter)
+	k.sight = before.after(f, now, w.lookEvery(k), w.o.jitter)
 	if f.view == Verified {
 		k.record, w.unsaved = record.verified(f, now), true
 	}
@@ -144,4 +142,12 @@ func (w *Worker) look(ctx context.Context, k *keeper) {
 	if f.view == Verified && record.Verified.IsZero() {
 		w.save()
 	}
+}
+
+// lookEvery is how far apart steady looks are.
+func (w *Worker) lookEvery(k *keeper) time.Duration {
+	if !k.record.Published.IsValid() {
+		return max(w.o.Config.Every, strangerEvery)
+	}
+	return w.o.Config.Every
 }

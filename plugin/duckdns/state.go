@@ -60,25 +60,13 @@ func (s stateFile) of(f zones.Family) record {
 	return s.IPv4
 }
 
-// resumed returns a record of an earlier process as a new one takes it over. No time lies further ahead than the
-// rules put it: the clock of a small machine begins anywhere. A KO is tried once more, since who starts plexdns
-// again, or has it read the Corefile again, may just have mended what it was about.
+// resumed returns a record of an earlier process as a new one takes it over. A KO is tried once more, since who
+// starts plexdns again, or has it read the Corefile again, may just have mended what it was about.
 func (r record) resumed(now time.Time) record {
-	for _, t := range []*time.Time{&r.PublishedAt, &r.Verified, &r.Tried, &r.FailingSince, &r.RefusedSince, &r.Returned} {
-		if t.After(now) {
-			*t = now
-		}
-	}
 	if r.Refusals > 0 {
 		r.Retry = time.Time{}
 	}
-	if most := now.Add(retryMost); r.Retry.After(most) {
-		r.Retry = most
-	}
-	if most := now.Add(holdMost); r.Hold.After(most) {
-		r.Hold = most
-	}
-	return r
+	return r.onTime(now)
 }
 
 // save writes down what DuckDNS was told.

@@ -88,7 +88,7 @@ func TestAStateFileFromTheFuture(t *testing.T) {
 	const future = `"2026-11-22T12:00:00Z"`
 	for _, tc := range []struct{ name, ipv4, want string }{
 		{"pushed", `"published": "203.0.113.1", "published_at": ` + future + `, "tried": ` + future, "1m0s 203.0.113.77"},
-		{"failed", `"tried": ` + future + `, "tried_addr": "203.0.113.77", "retry": ` + future, "30m0s 203.0.113.77"},
+		{"failed", `"tried": ` + future + `, "tried_addr": "203.0.113.77", "retry": ` + future, "33m0s 203.0.113.77"},
 		{"told to wait", `"tried": ` + future + `, "hold": ` + future, "1h0m0s 203.0.113.77"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

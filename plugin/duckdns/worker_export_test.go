@@ -67,3 +67,18 @@ func (o Options) Jittering(f func(time.Duration) time.Duration) Options {
 }
 
 var Jitter = jitter
+
+// SetClockBack does to a worker that waits what a clock does that is put back: all that it remembers is ahead.
+func (w *Worker) SetClockBack(d time.Duration) {
+	for _, k := range w.keepers {
+		r, s := &k.record, &k.sight
+		for _, t := range []*time.Time{
+			&r.PublishedAt, &r.Verified, &r.Returned, &r.Tried, &r.RefusedSince, &r.FailingSince, &r.Retry, &r.Hold,
+			&s.next, &s.pushed, &s.since, &s.until, &s.silent, &s.at,
+		} {
+			if !t.IsZero() {
+				*t = t.Add(d)
+			}
+		}
+	}
+}
