@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"plexha/corefile"
+	"plexha/plugin/resolve"
 )
 
 const (
@@ -142,20 +143,26 @@ func (e *networkError) Error() string { return e.text }
 // Is makes a timeout a [context.DeadlineExceeded].
 func (e *networkError) Is(target error) bool { return e.timeout && target == context.DeadlineExceeded }
 
-var queries = regexp.MustCompile(`\?[^\s"']*`)
+// queries and users are the parts of URLs that may hold a secret. A proxy's URL is HTTPS_PROXY's.
+var (
+	queries = regexp.MustCompile(`\?[^\s"']*`)
+	users   = regexp.MustCompile(`//[^\s/"']*@`)
+)
 
-// told returns an error without the token and the queries of URLs: a server that answers nonsense is quoted,
+// told returns an error without the token, and without the queries and users of URLs: a server that answers nonsense is quoted,
 // and may quote us. The end of the context is told as its cause.
 func (c *call) told(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	text := strings.ReplaceAll(err.Error(), c.token.Reveal(), c.token.String())
+	text := strings.ReplaceAll(resolve.ShortCertificate(err).Error(), c.token.Reveal(), c.token.String())
 	timeout, ok := errors.AsType[interface {
 		error
 		Timeout() bool
 	}](err)
-	return &networkError{queries.ReplaceAllString(text, "?"+c.token.String()), ok && timeout.Timeout()}
+	text = queries.ReplaceAllString(text, "?"+c.token.String())
+	text = users.ReplaceAllString(text, "//"+c.token.String()+"@")
+	return &networkError{text, ok && timeout.Timeout()}
 }
 
 // retryAfter reads the header field of that name: seconds, or a date (RFC 9110, section 10.2.3). It returns 0

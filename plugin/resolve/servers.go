@@ -84,7 +84,7 @@ func asking(ctx context.Context, how string, server netip.AddrPort, err error) e
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
-	return fmt.Errorf("asking %s %s: %w", server, how, err)
+	return fmt.Errorf("asking %s %s: %w", server, how, ShortCertificate(err))
 }
 
 // pipeline returns an asker that puts all questions on a connection before it waits for the first reply, which

@@ -8,11 +8,13 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 
+	"plexha/plugin/resolve"
 	"plexha/plugin/via"
 	"plexha/zones"
 )
@@ -57,7 +59,7 @@ func askServers(
 			err = fmt.Errorf("tells an %s address over %s", zones.FamilyOf(addr), f)
 		}
 		if err != nil {
-			return netip.Addr{}, fmt.Errorf("%s: %w", server.Addr(), words(ctx, err))
+			return netip.Addr{}, &serverError{server.Addr(), words(ctx, err)}
 		}
 		return addr, nil
 	})
@@ -123,20 +125,43 @@ func share(ctx context.Context) time.Duration {
 	return max(total/maxTries, time.Millisecond)
 }
 
+// serverError is what went wrong with one server.
+type serverError struct {
+	server netip.Addr
+	err    error
+}
+
+// Error implements error.
+func (e *serverError) Error() string { return e.server.String() + ": " + e.err.Error() }
+
+// Unwrap returns what it was.
+func (e *serverError) Unwrap() error { return e.err }
+
 // failures are what went wrong with all tries, in the order in which it did.
 type failures []error
 
-// Error says everything once.
+// Error says everything once, behind the servers with which it went wrong.
 func (f failures) Error() string {
-	var out []string
-	seen := map[string]bool{}
+	var texts []string
+	servers := map[string][]string{}
 	for _, err := range f {
-		if text := err.Error(); !seen[text] {
-			seen[text] = true
-			out = append(out, text)
+		text, server := err.Error(), ""
+		if e, ok := errors.AsType[*serverError](err); ok {
+			text, server = e.err.Error(), e.server.String()
+		}
+		if !slices.Contains(texts, text) {
+			texts = append(texts, text)
+		}
+		if server != "" && !slices.Contains(servers[text], server) {
+			servers[text] = append(servers[text], server)
 		}
 	}
-	return strings.Join(out, "; ")
+	for i, text := range texts {
+		if by := servers[text]; by != nil {
+			texts[i] = strings.Join(by, ", ") + ": " + text
+		}
+	}
+	return strings.Join(texts, "; ")
 }
 
 // Unwrap lets errors.Is look into all of them.
@@ -153,6 +178,7 @@ func words(ctx context.Context, err error) error {
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
 		return errClosed
 	}
+	err = resolve.ShortCertificate(err)
 	if op, ok := errors.AsType[*net.OpError](err); ok {
 		err = op.Err
 	}

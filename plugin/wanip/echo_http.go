@@ -172,7 +172,7 @@ func parseTrace(body []byte) (netip.Addr, error) {
 	return netip.Addr{}, errors.New("answers without a line ip=ADDRESS")
 }
 
-// lookUp returns where a host of one family is.
+// lookUp returns where a host of one family is. The error of resolve says whom it has looked up.
 func lookUp(
 	ctx context.Context, resolve func(context.Context, via.Path, string) ([]netip.Addr, error),
 	path via.Path, host, port string, f zones.Family,
@@ -185,7 +185,7 @@ func lookUp(
 	if literal, err := netip.ParseAddr(host); err == nil {
 		addrs = append(addrs, literal)
 	} else if addrs, err = resolve(ctx, path, host); err != nil {
-		return nil, fmt.Errorf("looking up %s: %w", host, err)
+		return nil, err
 	}
 	var out []netip.AddrPort
 	for _, addr := range addrs {
