@@ -24,6 +24,7 @@ const (
 	redirected  topic = "port 53 is not redirected any more"
 	unconfirmed topic = "the sources agree again"
 	nobody      topic = "the sources tell an address again"
+	never       topic = "the sources tell an address now"
 )
 
 // lasting is how long a trouble must last before it is worth a line in the log. Sources do not all see a change
@@ -43,7 +44,7 @@ func (t topic) lasting() time.Duration {
 // over is for how long a trouble must not have been seen before it is said to be over: two uplinks behind one
 // name agree now and then. Our own number.
 func (t topic) over() time.Duration {
-	if t == nobody {
+	if t == nobody || t == never {
 		return 0
 	}
 	return 30 * time.Minute
@@ -73,7 +74,11 @@ func (m memory) diagnose(findings []Finding, f zones.Family, expected bool) []tr
 		add(unconfirmed, m.contradiction(findings))
 	}
 	if expected && m.silent.rounds > 0 {
-		add(nobody, fmt.Sprintf("no source tells an %s address since %s: %s",
+		about := nobody
+		if !m.known.Addr.IsValid() {
+			about = never // nobody outside gets an answer: that is worth a line sooner
+		}
+		add(about, fmt.Sprintf("no source tells an %s address since %s: %s (plexctl probe shows why)",
 			familyWord(f), m.silent.since.UTC().Format(time.RFC3339), m.stays()))
 	}
 	return out
@@ -106,13 +111,12 @@ func redirection(findings []Finding) string {
 	var why []string
 	for _, f := range findings {
 		if errors.Is(f.Err, ErrRedirected) {
-			why = append(why, f.Source+": "+f.Err.Error())
+			why = append(why, f.Source)
 		}
 	}
-	if why == nil {
-		why = against(findings)
-	}
-	if why == nil {
+	if why != nil {
+		why = []string{"somebody else answers for " + strings.Join(why, ", ")}
+	} else if why = against(findings); why == nil {
 		return ""
 	}
 	return fmt.Sprintf("port 53 is redirected (%s): let this host ask name servers outside, "+

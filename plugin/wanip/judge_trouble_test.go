@@ -60,7 +60,7 @@ func TestDiagnosis(t *testing.T) {
 		},
 		{
 			"another one answers for an operator", home, all(say(home, "ipify"), fail(redirectedErr, "google udp")),
-			[]string{"port 53 is redirected (google udp: asking 216.239.32.10: somebody else answers for it: port 53 is redirected): " +
+			[]string{"port 53 is redirected (somebody else answers for google udp): " +
 				"let this host ask name servers outside, or name only sources over dot, doh and https with `detect`"},
 		},
 		{
@@ -84,9 +84,11 @@ func TestDiagnosis(t *testing.T) {
 func noOne(stays string) string {
 	text := "no source tells an IPv4 address since 2026-11-22T20:00:00Z: "
 	if stays == "" {
-		return text + "none is published"
+		stays = "none is published"
+	} else {
+		stays += " stays"
 	}
-	return text + stays + " stays"
+	return text + stays + " (plexctl probe shows why)"
 }
 
 func TestNoIPv6IsNoTrouble(t *testing.T) {
