@@ -126,7 +126,7 @@ func (p *Plex) candidates() []duckdns.Candidate {
 		for _, a := range u.Health.Addrs {
 			out = append(out, duckdns.Candidate{
 				Uplink: u.Name, Addr: a.Addr, Up: slices.Contains(up[u.Name], a.Addr), Since: u.Since,
-				Confirmed: p.detector.Confirmed(u.Name, a.Addr),
+				Confirmed: p.detector.Confirmed(u.Name, a.Addr), Seen: p.detector.Seen(u.Name, a.Addr),
 			})
 		}
 	}

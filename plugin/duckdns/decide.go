@@ -14,6 +14,8 @@ import (
 const (
 	// gap is the least time between two pushes of one record, whatever happens.
 	gap = time.Minute
+	// lookGap is the least time between looks that somebody asks for.
+	lookGap = 5 * time.Second
 	// settled is how long a preferred uplink must have been up before the record goes back to it.
 	settled = time.Minute
 	// The waits after failures in a row: the first, and what doubling leads to at most.
@@ -111,7 +113,8 @@ type action struct {
 // decide says what is to be done about a record.
 //
 // An address that is not confirmed is never pushed, and where nobody is up the record stays as it is: that
-// nothing is known is no reason to write, let alone to clear.
+// nothing is known is no reason to write, let alone to clear. Nor is what nobody has confirmed since the record
+// was seen to hold another address: another plexdns of the house may have found that one before us.
 func decide(r record, e evidence, now time.Time) action {
 	wanted, settles := prefer(e.candidates, r, now)
 	a := action{wanted: wanted, next: settles}
@@ -180,6 +183,8 @@ func reason(r record, e evidence, c Candidate) (why Why, from time.Time) {
 		return Change, time.Time{}
 	case r.Doubt:
 		return Again, time.Time{}
+	case e.sight.drifted() && c.Seen.Before(e.sight.since) && !c.Seen.IsZero():
+		return "", time.Time{} // whoever has set the record may know more than we do
 	case e.sight.drifted():
 		return Drift, time.Time{}
 	default:

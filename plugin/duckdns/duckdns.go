@@ -20,6 +20,7 @@ type Candidate struct {
 	Up        bool
 	Since     time.Time // when Up last changed
 	Confirmed bool      // found or confirmed in this process, or given in the Corefile: it may be pushed
+	Seen      time.Time // when somebody last confirmed it; zero: it needs nobody to
 }
 
 // Publisher tells DuckDNS an address.

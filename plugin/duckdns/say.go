@@ -118,7 +118,7 @@ func (w *Worker) saySeen(k *keeper, before sight, was record) {
 	case s.last.view == Verified:
 		w.log.ends(k.topic("drift"), debug, about+" is as it should be again")
 	case s.drifted():
-		w.log.begins(k.topic("drift"), warning, about+driftText(s, was, k.family))
+		w.log.begins(k.topic("drift"), warning, about+driftText(s, was, k.family)+k.stale())
 	}
 	if why := s.last.intercepted(); why != "" {
 		w.log.begins("intercepted", warning, fmt.Sprintf(
@@ -147,6 +147,16 @@ func driftText(s sight, r record, f zones.Family) string {
 	}
 	return fmt.Sprintf(" should be %s, but all name servers of DuckDNS show %s; it is set again. Does another program set it?",
 		r.Published, text(s.other))
+}
+
+// stale says why a record is not set again at once, if it is not.
+func (k *keeper) stale() string {
+	seen := k.plan.wanted.Seen
+	if seen.IsZero() || !seen.Before(k.sight.since) {
+		return ""
+	}
+	return fmt.Sprintf(" But not before a source tells that %s is still our address: none has since %s",
+		k.plan.wanted.Addr, seen.UTC().Format(time.RFC3339))
 }
 
 // since is how long ago a time was, as a person says it.

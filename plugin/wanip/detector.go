@@ -172,6 +172,17 @@ func (d *Detector) Confirmed(name string, a netip.Addr) bool {
 	return false
 }
 
+// Seen returns when an address of an uplink that was found was last told; the zero Time: it is another one, or was
+// not told in this process.
+func (d *Detector) Seen(name string, a netip.Addr) time.Time {
+	for _, u := range d.uplinks {
+		if r := u.report.Load(); u.subject.Name == name && r.confirms(a) {
+			return r.family(zones.FamilyOf(a)).Known.Confirmed
+		}
+	}
+	return time.Time{}
+}
+
 // signal fills a channel of one slot.
 func signal(ch chan struct{}) {
 	select {
