@@ -201,11 +201,14 @@ func (w *Worker) turn(ctx context.Context) (next time.Time) {
 	return next
 }
 
-// hurry forgets what our own patience has put off.
+// hurry forgets what our own patience has put off. A look that somebody has just had serves as well: what a script
+// costs DuckDNS is bounded.
 func (w *Worker) hurry() {
 	for _, k := range w.keepers {
 		k.record = k.record.impatient()
-		k.sight.next = time.Time{}
+		if time.Since(k.sight.at) >= lookGap {
+			k.sight.next = time.Time{}
+		}
 	}
 }
 

@@ -834,6 +834,22 @@ func TestATriggerIsHeeded(t *testing.T) {
 	})
 }
 
+func TestTriggersInARow(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		w, stop := start(t, h.options(t))
+		defer stop()
+		pass(time.Hour)
+		h.since(&h.looks)
+		for range 6000 {
+			w.Trigger()
+			pass(10 * time.Millisecond)
+		}
+		if n := len(h.since(&h.looks)); n > 13 {
+			t.Errorf("%d looks within a minute, want one every 5 s", n)
+		}
+	})
+}
+
 func TestATriggerKeepsTheGap(t *testing.T) {
 	inHouse(t, func(t *testing.T, h *house) {
 		h.answer = func(context.Context, netip.Addr) (duckdns.Reply, error) {
