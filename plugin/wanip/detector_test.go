@@ -224,12 +224,30 @@ func TestWhatALiarCosts(t *testing.T) {
 	})
 }
 
+// Anybody in the house can answer for the router, and anybody on the way for plain DNS. A router with two uplinks
+// may tell the one that is dead.
+func TestAStaleVoiceThatAnybodyCanHave(t *testing.T) {
+	for _, stale := range []string{"google udp", "router"} {
+		t.Run(stale, func(t *testing.T) {
+			inHouse(t, nil, func(h *house, _ *wanip.Detector) {
+				pass(10 * time.Minute)
+				take(h, &h.told)
+				h.tells(moved, map[string]string{stale: home})
+				pass(70 * time.Second)
+				if got := take(h, &h.told); len(got) != 1 || !strings.HasSuffix(got[0], "wan ["+moved+"]") {
+					t.Errorf("the board was told %q", got)
+				}
+			})
+		})
+	}
+}
+
 // A proxy on the way that remembers, or a file that nobody writes any more.
 func TestAVoiceThatIsStale(t *testing.T) {
 	inHouse(t, nil, func(h *house, _ *wanip.Detector) {
 		pass(10 * time.Minute)
 		take(h, &h.told)
-		h.tells(moved, map[string]string{"google udp": home})
+		h.tells(moved, map[string]string{"ipify": home})
 		pass(30 * time.Minute)
 		if got := take(h, &h.told); got != nil {
 			t.Errorf("within half an hour the board was told %q", got)

@@ -13,8 +13,8 @@ const (
 	// secondRound is how long after its first round an address that nobody contradicts is asked for again: what
 	// changes twice in that time is not worth publishing.
 	secondRound = 5 * time.Second
-	// patience is how long an address must win every round while somebody still tells the known one, or while
-	// the sources waver: longer than a streak of chance where two uplinks share the load. Our own number.
+	// patience is how long an address must win every round while somebody over TLS still tells the known one, or
+	// while the sources waver: longer than a streak of chance where two uplinks share the load. Our own number.
 	patience = 30 * time.Minute
 	// wavering is how long it takes to forget that the sources have told another address in turns with the known
 	// one. Our own number.
@@ -85,9 +85,9 @@ func (m memory) hear(f Finding, now time.Time) (memory, action) {
 
 // judge takes in the findings of a round that asked all sources.
 //
-// The known address stays while anybody tells it. Another one takes its place when it has a quorum and more
-// operators than any other, in two rounds. If somebody still tells the known one, or if two candidates have lost
-// to it lately, it must do so for as long as patience asks. Silence changes nothing. Alone says that the block
+// The known address stays while it is told, and while nothing is. Another one takes its place when it has a quorum
+// and more operators than any other, in two rounds. If somebody whom nobody can falsify still tells the known one,
+// or if two candidates have lost to it lately, it must do so for as long as patience asks. Alone says that the block
 // has no sources but the operator's own word, of which one is a quorum.
 func (m memory) judge(findings []Finding, alone bool, now time.Time) (memory, action) {
 	b := count(findings)
@@ -105,7 +105,7 @@ func (m memory) judge(findings []Finding, alone bool, now time.Time) (memory, ac
 		m.candidate = candidate{}
 		return m, keep
 	}
-	contested := known != nil || m.wavers(now)
+	contested := known != nil && known.secure || m.wavers(now)
 	m.candidate = m.candidate.after(winner.addr, contested, now)
 	switch c := m.candidate; {
 	case contested && now.Sub(c.since) < patience:

@@ -198,18 +198,22 @@ func TestWhoIsBelieved(t *testing.T) {
 			{0, say("208.67.222.222", secure...), "keep " + home},
 			{second, say("208.67.222.222", secure...), "keep " + home},
 		}},
-		{"two uplinks behind one name: while somebody tells the known one, it takes half an hour without a defeat", home, false, []round{
-			{0, all(say(moved, secure...), say(home, "google udp")), "keep " + home},
-			{second, all(say(moved, secure...), say(home, "google udp")), "keep " + home},
-			{20 * time.Minute, all(say(moved, "ipify"), say(home, "google udp", "amazon")), "keep " + home},
-			{time.Second, all(say(moved, secure...), say(home, "google udp")), "keep " + home},
-			{30*time.Minute - time.Second, all(say(moved, secure...), say(home, "google udp")), "keep " + home},
-			{time.Second, all(say(moved, secure...), say(home, "google udp")), "adopt " + moved},
+		{"two uplinks behind one name: while somebody over TLS tells the known one, it takes half an hour without a defeat", home, false, []round{
+			{0, all(say(moved, secure[:3]...), say(home, "amazon")), "keep " + home},
+			{second, all(say(moved, secure[:3]...), say(home, "amazon")), "keep " + home},
+			{20 * time.Minute, all(say(moved, "ipify"), say(home, "amazon", "cloudflare dot")), "keep " + home},
+			{time.Second, all(say(moved, secure[:3]...), say(home, "amazon")), "keep " + home},
+			{30*time.Minute - time.Second, all(say(moved, secure[:3]...), say(home, "amazon")), "keep " + home},
+			{time.Second, all(say(moved, secure[:3]...), say(home, "amazon")), "adopt " + moved},
 		}},
 		{"nor do two rounds count of which one was contested", home, false, []round{
-			{0, all(say(moved, secure...), say(home, "google udp")), "keep " + home},
+			{0, all(say(moved, secure[:3]...), say(home, "amazon")), "keep " + home},
 			{time.Minute, say(moved, secure...), "ask again " + home},
 			{second, say(moved, secure...), "adopt " + moved},
+		}},
+		{"plain DNS and the router, for which anybody can answer, hold nothing back", home, false, []round{
+			{0, all(say(moved, secure...), say(home, "google udp", "akamai udp", "router")), "ask again " + home},
+			{second, all(say(moved, secure...), say(home, "google udp", "akamai udp", "router")), "adopt " + moved},
 		}},
 		{"an address that has lost twice within two hours must be told for half an hour", home, false, []round{
 			{0, say(moved, secure...), "ask again " + home},
