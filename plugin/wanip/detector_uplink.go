@@ -66,11 +66,15 @@ func (u *uplink) recall(saved stateUplink, now time.Time) {
 	u.tell(now)
 }
 
-// set reports what is known of one family.
+// set reports what is known of one family. What was published of another address no longer counts as published:
+// who looks before tell does must not find it confirmed.
 func (u *uplink) set(f zones.Family, r FamilyReport, now time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	next := *u.report.Load()
+	if next.family(f).Known.Addr != r.Known.Addr {
+		next.Published = slices.DeleteFunc(slices.Clone(next.Published), f.Has)
+	}
 	*next.family(f) = r
 	next.At = now
 	u.report.Store(&next)

@@ -62,7 +62,7 @@ func (u stateUplink) known(f zones.Family) Known {
 	if a == nil {
 		return Known{}
 	}
-	return Known{Addr: a.Addr, Since: a.Since}
+	return Known{Addr: a.Addr.Unmap(), Since: a.Since}
 }
 
 // encodeState returns the file for these reports, or nil while nothing is known: what an earlier process has

@@ -82,6 +82,49 @@ func TestTheLastKnownAddressServesAtOnce(t *testing.T) {
 	})
 }
 
+func TestAnIPv4AddressInIPv6sClothes(t *testing.T) {
+	file := stateFile(t, strings.Replace(saved, home, "::ffff:"+home, 1))
+	inHouse(t, func(h *house) { h.opts.StateFile, h.opts.Own = file, owned }, func(h *house, _ *wanip.Detector) {
+		pass(time.Minute)
+		if diff := cmp.Diff([]string{"0s wan [203.0.113.7]"}, take(h, &h.told)); diff != "" {
+			t.Errorf("the board (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// spyBoard is a board that asks a question whenever it is told something.
+type spyBoard struct {
+	wanip.Board
+
+	ask func(addrs []netip.Addr)
+}
+
+func (w spyBoard) SetAddrs(s zones.Subject, addrs []netip.Addr, now time.Time) {
+	w.ask(addrs)
+	w.Board.SetAddrs(s, addrs, now)
+}
+
+// What was only in the state file counts as confirmed at no moment while another address takes its place.
+func TestAnAddressThatIsReplacedUnconfirmed(t *testing.T) {
+	file, told := stateFile(t, saved), 0
+	var d *wanip.Detector
+	inHouse(t, func(h *house) {
+		h.opts.StateFile, h.opts.Own = file, owned
+		h.tells(moved)
+		h.opts.Board = spyBoard{h, func([]netip.Addr) {
+			if told++; told > 1 && d.Confirmed("wan", netip.MustParseAddr(home)) {
+				t.Errorf("%s counts as confirmed, which nobody has told", home)
+			}
+		}}
+	}, func(_ *house, running *wanip.Detector) {
+		d = running
+		pass(time.Minute)
+		if told != 2 || !d.Confirmed("wan", netip.MustParseAddr(moved)) {
+			t.Errorf("the board was told %d times, want 2", told)
+		}
+	})
+}
+
 func TestWhenTheStateIsWritten(t *testing.T) {
 	file := stateFile(t, "")
 	inHouse(t, func(h *house) { h.opts.StateFile, h.opts.Own = file, owned }, func(h *house, _ *wanip.Detector) {
@@ -153,6 +196,7 @@ func TestStateThatIsOfNoUse(t *testing.T) {
 		{"an address that is none", strings.Replace(saved, home, "home", 1), "ParseAddr"},
 		{"of a later version", strings.Replace(saved, `"version": 1`, `"version": 2`, 1), "version 2 is not known"},
 		{"of another uplink", strings.Replace(saved, "wan", "dsl", 1), ""},
+		{"an address of the other family", strings.Replace(saved, home, "2001:db8::7", 1), ""},
 		{"an address that cannot be it", strings.Replace(saved, home, "192.168.1.1", 1), ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
