@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -255,6 +256,7 @@ func TestDuckDNSTroubles(t *testing.T) {
 	for where, text := range f.saidNow(t) {
 		said[where+", in the end"] = text
 	}
+	maps.Copy(said, f.ctlSays(t))
 	said["the goroutines' dump"] = f.dump(t)
 	said["the log"] = f.proc.output.String()
 	tellNoToken(t, said)
@@ -340,6 +342,23 @@ func (f *fleet) saidNow(t *testing.T) map[string]string {
 			}
 			said[e.Name()] = string(content)
 		}
+	}
+	return said
+}
+
+// ctlSays returns what plexctl says of the homes.
+func (f *fleet) ctlSays(t *testing.T) map[string]string {
+	t.Helper()
+	said := map[string]string{}
+	for _, line := range []string{"probe", "probe -json", "duckdns verify", "duckdns once -n", "duckdns clear -n", "duckdns once"} {
+		args := append(strings.Fields(line), "-conf", f.file())
+		cmd := exec.CommandContext(t.Context(), programs.path(t, "plexctl"), args...)
+		cmd.Env = append(os.Environ(), f.env...)
+		out, err := cmd.CombinedOutput() // its exit code says how the homes are
+		if _, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
+			t.Fatal(err)
+		}
+		said["plexctl "+line] = string(out)
 	}
 	return said
 }

@@ -117,7 +117,7 @@ func (w *wan) failing(words string) error {
 // TestOnePusherAtATime: the Corefile is read anew while a push is under way, and while the next is due.
 func TestOnePusherAtATime(t *testing.T) {
 	t.Parallel()
-	w := newTold(t, wanConfig{running: true})
+	w := newTold(t, wanConfig{running: true, still: true})
 	w.duck.SetFault(standin.DuckSlow)
 	w.start()
 	w.confirmed(firstAddr)

@@ -61,6 +61,7 @@ type wanConfig struct {
 	lines   []string     // further properties of the plex block
 	plugins []string     // further plugins of its server block
 	duckdns string       // what follows in the duckdns line; "-": there is none
+	still   bool         // without the plugin `reload`, which is not made for signals in a row
 	running bool         // as if plexdns had run until a moment ago, with firstAddr
 }
 
@@ -267,7 +268,10 @@ func (w *wan) corefile(c wanConfig) string {
 		lines = append(lines, fmt.Sprintf("duckdns %s token_file %s api %s verify at %s %s", duckName,
 			w.write("token", []byte(duckToken+"\n")), w.api, strings.Join(at, " "), c.duckdns))
 	}
-	plugins := append([]string{"errors", "bind 127.0.0.1", "reload 2s 0s"}, c.plugins...)
+	plugins := append([]string{"errors", "bind 127.0.0.1"}, c.plugins...)
+	if !c.still {
+		plugins = append(plugins, "reload 2s 0s")
+	}
 	return fmt.Sprintf("%s:%d {\n    %s\n    plex {\n        %s\n    }\n}\n", strings.TrimSuffix(zone, "."), w.dns.addr.Port(),
 		strings.Join(plugins, "\n    "), strings.Join(lines, "\n        "))
 }
