@@ -12,6 +12,9 @@ type certificateError struct{ x509.HostnameError }
 // ShortCertificate returns an error in words that fit a line if it is that a certificate is for other names, which
 // may be dozens: the first one says whose it is. All other errors are returned as they are.
 func ShortCertificate(err error) error {
+	if _, done := errors.AsType[*certificateError](err); done {
+		return err // a resolver's: around it stands which one's
+	}
 	if e, ok := errors.AsType[x509.HostnameError](err); ok {
 		return &certificateError{e}
 	}

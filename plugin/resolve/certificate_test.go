@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"net"
 	"testing"
 
@@ -34,6 +35,11 @@ func TestShortCertificate(t *testing.T) {
 		{
 			"both", wrongName(&x509.Certificate{DNSNames: []string{"a.example"}, IPAddresses: []net.IP{ip}}),
 			"its certificate is valid for a.example and 1 more, not one.one.one.one",
+		},
+		{
+			"one that is short already",
+			fmt.Errorf("asking 1.1.1.1: %w", resolve.ShortCertificate(wrongName(&x509.Certificate{DNSNames: []string{"a.example"}}))),
+			"asking 1.1.1.1: its certificate is valid for a.example, not one.one.one.one",
 		},
 		{"no name", wrongName(&x509.Certificate{}), "its certificate is for no name, not even one.one.one.one"},
 	} {

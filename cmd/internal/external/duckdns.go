@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 
 	"plexha/cmd/internal/socket"
 	"plexha/corefile"
@@ -126,6 +127,31 @@ func wants(cfg *corefile.Config, reports []wanip.Report, f zones.Family) wanted 
 	return wanted{why: why}
 }
 
+// sight is what DuckDNS's name servers show of one family.
+type sight struct {
+	family zones.Family
+	shown  []duckdns.Shown
+	err    error // they could not be found
+}
+
+// observe asks all sources, and DuckDNS's name servers at the same time: a network that swallows packets makes each
+// of them wait for the end of its time.
+func observe(ctx context.Context, cfg *corefile.Config) ([]wanip.Report, []sight) {
+	var sights []sight
+	for _, f := range families(cfg.DuckDNS) {
+		sights = append(sights, sight{family: f})
+	}
+	verifier := duckdns.NewVerifier(cfg.DuckDNS, nil)
+	var wg sync.WaitGroup
+	for i := range sights {
+		s := &sights[i]
+		wg.Go(func() { s.shown, s.err = verifier.Look(ctx, s.family) })
+	}
+	reports := survey(ctx, cfg)
+	wg.Wait()
+	return reports, sights
+}
+
 // once pushes what differs.
 func once(ctx context.Context, o *options, cfg *corefile.Config, p *page) error {
 	p.printf("%s\n", recordOf(cfg))
@@ -141,18 +167,18 @@ func once(ctx context.Context, o *options, cfg *corefile.Config, p *page) error 
 	if _, err := token.Of(cfg.DuckDNS); err != nil {
 		return err
 	}
-	reports := survey(ctx, cfg)
+	reports, sights := observe(ctx, cfg)
 	var errs []error
 	known := false
-	for _, f := range families(cfg.DuckDNS) {
-		w := wants(cfg, reports, f)
+	for _, s := range sights {
+		w := wants(cfg, reports, s.family)
 		if !w.addr.IsValid() {
-			p.printf("%s: nothing to push: %s\n", f, w.why)
+			p.printf("%s: nothing to push: %s\n", s.family, w.why)
 			continue
 		}
 		known = true
-		p.printf("%s: %s\n", f, w.why)
-		errs = append(errs, pushIfNew(ctx, o, cfg.DuckDNS, f, w, p))
+		p.printf("%s: %s\n", s.family, w.why)
+		errs = append(errs, pushIfNew(ctx, o, cfg.DuckDNS, s, w, p))
 	}
 	if !known {
 		errs = append(errs, errNoAddress(recordOf(cfg)))
@@ -166,14 +192,13 @@ func errNoAddress(record string) error {
 
 // pushIfNew pushes an address that DuckDNS's name servers do not all show. That nobody could look is no reason
 // not to.
-func pushIfNew(ctx context.Context, o *options, d *corefile.DuckDNS, f zones.Family, w wanted, p *page) error {
-	shown, err := duckdns.NewVerifier(d, nil).Look(ctx, f)
-	if l := lookOf(shown, w.addr); err == nil && l.same == len(shown) {
-		p.printf("%s: all %d name servers show it already: nothing is pushed\n", f, len(shown))
+func pushIfNew(ctx context.Context, o *options, d *corefile.DuckDNS, s sight, w wanted, p *page) error {
+	if l := lookOf(s.shown, w.addr); s.err == nil && l.same == len(s.shown) {
+		p.printf("%s: all %d name servers show it already: nothing is pushed\n", s.family, len(s.shown))
 		return nil
 	}
 	if o.dryRun {
-		p.printf("%s: would send GET %s\n", f, call(d, w.addr))
+		p.printf("%s: would send GET %s\n", s.family, call(d, w.addr))
 		return nil
 	}
 	by := resolve.With(resolve.Options{Path: w.path, System: true})
@@ -184,9 +209,9 @@ func pushIfNew(ctx context.Context, o *options, d *corefile.DuckDNS, f zones.Fam
 	case err != nil:
 		return err
 	case reply.Changed:
-		p.printf("%s: DuckDNS took %s (UPDATED)\n", f, w.addr)
+		p.printf("%s: DuckDNS took %s (UPDATED)\n", s.family, w.addr)
 	default:
-		p.printf("%s: DuckDNS had %s already (NOCHANGE)\n", f, w.addr)
+		p.printf("%s: DuckDNS had %s already (NOCHANGE)\n", s.family, w.addr)
 	}
 	return nil
 }
@@ -233,21 +258,19 @@ func lookOf(shown []duckdns.Shown, addr netip.Addr) look {
 
 // verify shows each name server's answer beside the external address.
 func verify(ctx context.Context, _ *options, cfg *corefile.Config, p *page) error {
-	reports := survey(ctx, cfg)
+	reports, sights := observe(ctx, cfg)
 	var errs []error
-	for _, f := range families(cfg.DuckDNS) {
-		p.printf("%s, %s\n", recordOf(cfg), f)
-		shown, err := duckdns.NewVerifier(cfg.DuckDNS, nil).Look(ctx, f)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", f, err))
-			continue
+	for _, s := range sights {
+		if s.err != nil { // there is no more to say of the other family
+			return errors.Join(append(errs, fmt.Errorf("%s: %w", recordOf(cfg), s.err))...)
 		}
-		p.table(servers(shown))
-		w := wants(cfg, reports, f)
-		sentence, good := lookOf(shown, w.addr).judge(w.addr)
+		p.printf("%s, %s\n", recordOf(cfg), s.family)
+		p.table(servers(s.shown))
+		w := wants(cfg, reports, s.family)
+		sentence, good := lookOf(s.shown, w.addr).judge(w.addr)
 		p.printf("%s\n%s\n", w.why, sentence)
 		if !good {
-			errs = append(errs, fmt.Errorf("the %s record of %s is not as it should be", f, recordOf(cfg)))
+			errs = append(errs, fmt.Errorf("the %s record of %s is not as it should be", s.family, recordOf(cfg)))
 		}
 	}
 	return errors.Join(errs...)
