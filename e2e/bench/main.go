@@ -1,6 +1,6 @@
-// Command bench is what proxy.sh needs besides the programs that it starts: request targets in the shape of
-// Plex's, a certificate, free ports, clients that check answers or hold them open, and the table of what was
-// measured.
+// Command bench is what proxy.sh and external.sh need besides the programs that they start: request targets in
+// the shape of Plex's, a certificate, free ports, clients that check answers or hold them open, the table of what
+// was measured, and stand-ins of what tells external addresses.
 //
 //	bench ports COUNT                so many free ports of loopback
 //	bench cert DIR NAME...           DIR/cert.pem, key.pem and both.pem for *.NAME
@@ -8,6 +8,7 @@
 //	bench check -length N URL FILE   asks URL for some targets of FILE, each must be N bytes
 //	bench hold -streams N URL FILE   holds N answers open until it is told to end
 //	bench table FILE                 the table of the samples in FILE
+//	bench world ADDRESS FILE         address echoes and DuckDNS, at ADDRESS, until it is told to end
 package main
 
 import (
@@ -30,7 +31,7 @@ func main() {
 	}
 }
 
-var errUsage = errors.New("want one of ports, cert, targets, check, hold and table, as their documentation has them")
+var errUsage = errors.New("want one of ports, cert, targets, check, hold, table and world, as their documentation has them")
 
 func run(ctx context.Context, args []string, stdout io.Writer) error {
 	if len(args) == 0 {
@@ -50,6 +51,8 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		return hold(ctx, args, stdout)
 	case name == "table" && len(args) == 1:
 		return table(args[0], stdout)
+	case name == "world" && len(args) == 2:
+		return serveWorld(ctx, args[0], args[1], stdout)
 	default:
 		return errUsage
 	}
