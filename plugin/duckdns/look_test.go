@@ -141,7 +141,7 @@ func TestLookFinds(t *testing.T) {
 	if err != nil || len(shown) != 1 || shown[0].Server != want {
 		t.Errorf("%+v, %v, want %+v", shown, err, want)
 	}
-	const words = "looking for the name servers of duckdns.org.: asking "
+	const words = "looking for the name servers of duckdns.org: asking "
 	if shown, err = verifier(nothing).Look(t.Context(), zones.IPv4); shown != nil || err == nil || err.Error()[:len(words)] != words {
 		t.Errorf("%+v, %v, want %q", shown, err, words)
 	}

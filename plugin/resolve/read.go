@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/miekg/dns"
@@ -54,7 +55,7 @@ func addrsIn(name string, replies []*dns.Msg) (answer[netip.Addr], error) {
 		}
 	}
 	if len(found.values) == 0 {
-		return found, cmp.Or(fault, fmt.Errorf("it knows no address of %s", name))
+		return found, cmp.Or(fault, fmt.Errorf("it knows no address of %s", bare(name)))
 	}
 	return found, nil
 }
@@ -115,7 +116,7 @@ func serversIn(zone string, reply *dns.Msg) (names []string, ttl time.Duration, 
 		}
 	}
 	if len(names) == 0 {
-		return nil, 0, cmp.Or(rcodeError(zone, reply), errors.New("it knows no name server of "+zone))
+		return nil, 0, cmp.Or(rcodeError(zone, reply), errors.New("it knows no name server of "+bare(zone)))
 	}
 	slices.Sort(names)
 	return slices.Compact(names), ttl, nil
@@ -141,5 +142,8 @@ func rcodeError(name string, reply *dns.Msg) error {
 	if reply.Rcode == dns.RcodeSuccess {
 		return nil
 	}
-	return fmt.Errorf("it answers %s for %s", dns.RcodeToString[reply.Rcode], name)
+	return fmt.Errorf("it answers %s for %s", dns.RcodeToString[reply.Rcode], bare(name))
 }
+
+// bare returns a name as a person writes it.
+func bare(name string) string { return strings.TrimSuffix(name, ".") }

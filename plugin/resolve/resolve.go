@@ -8,7 +8,6 @@ import (
 	"context"
 	"crypto/x509"
 	"net/netip"
-	"strings"
 	"time"
 
 	"github.com/miekg/dns"
@@ -80,7 +79,7 @@ func (r *Resolver) NameServers(ctx context.Context, zone string) ([]NameServer, 
 		return nameServersOf(ctx, ask, name)
 	})
 	return r.zones.get(name, func() (answer[NameServer], error) {
-		return run(ctx, "looking for the name servers of "+strings.TrimSuffix(name, "."), steps)
+		return run(ctx, "looking for the name servers of "+bare(name), steps)
 	})
 }
 

@@ -45,8 +45,8 @@ func TestAddrs(t *testing.T) {
 			"an IPv4 address in an AAAA record",
 			zone("www.example. 60 IN AAAA ::ffff:192.0.2.9", "www.example. 60 IN A 192.0.2.1"), addrs("192.0.2.1"), "",
 		},
-		{"no record", zone(), nil, "it knows no address of www.example."},
-		{"no such name", rcode(dns.RcodeNameError), nil, "it answers NXDOMAIN for www.example."},
+		{"no record", zone(), nil, "it knows no address of www.example"},
+		{"no such name", rcode(dns.RcodeNameError), nil, "it answers NXDOMAIN for www.example"},
 		{"trouble with one family", func(w dns.ResponseWriter, q *dns.Msg) {
 			if q.Question[0].Qtype == dns.TypeAAAA {
 				rcode(dns.RcodeServerFailure)(w, q)
@@ -132,9 +132,9 @@ func TestNameServers(t *testing.T) {
 			[]string{"192.0.2.2:53", "[2001:db8::2]:53"},
 			"",
 		},
-		{"none has", zone(ns), nil, "it knows no address of ns1.home.example."},
-		{"no zone there", zone(), nil, "it knows no name server of home.example."},
-		{"trouble", rcode(dns.RcodeServerFailure), nil, "it answers SERVFAIL for home.example."},
+		{"none has", zone(ns), nil, "it knows no address of ns1.home.example"},
+		{"no zone there", zone(), nil, "it knows no name server of home.example"},
+		{"trouble", rcode(dns.RcodeServerFailure), nil, "it answers SERVFAIL for home.example"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -248,7 +248,7 @@ func TestDial(t *testing.T) {
 		{"no address of the family", "tcp4", "six.example:443", "", "six.example has no address for tcp4"},
 		{"no address of the other family", "tcp6", "www.example:443", "", "www.example has no address for tcp6"},
 		{"no port", "tcp", "www.example", "", "missing port"},
-		{"no such host", "tcp", "nowhere.example:443", "", "it knows no address of nowhere.example."},
+		{"no such host", "tcp", "nowhere.example:443", "", "it knows no address of nowhere.example"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -163,7 +163,7 @@ func TestFindNameServers(t *testing.T) {
 	}{
 		{"the first knows", []string{good}, []netip.AddrPort{ns1, ns2}, ""},
 		{"the last knows", []string{failing, empty, good}, []netip.AddrPort{ns1, ns2}, ""},
-		{"none knows", []string{failing, empty}, nil, "asking " + failing + " in the clear: it answers SERVFAIL for duckdns.org. (nor has it worked with 1 more)"},
+		{"none knows", []string{failing, empty}, nil, "asking " + failing + " in the clear: it answers SERVFAIL for duckdns.org (nor has it worked with 1 more)"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
