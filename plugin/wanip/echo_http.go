@@ -38,9 +38,16 @@ const (
 // redirect is refused like any other status: it is a captive portal's. No proxy of the environment is used: what
 // is seen through it is the proxy's address.
 func fetch(path via.Path, server netip.AddrPort, config *tls.Config, req *http.Request, limit int64) ([]byte, error) {
+	ctx, cancel := context.WithCancel(req.Context())
+	defer cancel()
 	t := &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return path.Dial(ctx, "tcp", server.String())
+		// Over HTTP/2 a connection outlives a request that was called off, and so does one that is being made.
+		DialContext: func(context.Context, string, string) (net.Conn, error) {
+			conn, err := path.Dial(ctx, "tcp", server.String())
+			if err == nil {
+				context.AfterFunc(ctx, func() { _ = conn.Close() })
+			}
+			return conn, err
 		},
 		TLSClientConfig:        config,
 		ForceAttemptHTTP2:      true,
@@ -48,7 +55,7 @@ func fetch(path via.Path, server netip.AddrPort, config *tls.Config, req *http.R
 		MaxResponseHeaderBytes: maxHeader,
 	}
 	defer t.CloseIdleConnections()
-	resp, err := t.RoundTrip(req)
+	resp, err := t.RoundTrip(req.WithContext(ctx))
 	if err != nil {
 		return nil, err
 	}

@@ -106,6 +106,7 @@ func TestHTTPRequest(t *testing.T) {
 func TestHTTPConnectionEnds(t *testing.T) {
 	for name, h := range map[string]http.HandlerFunc{
 		"an address": page(200, home4.String()), "a fault": page(500, ""), "far too much": page(200, strings.Repeat(" ", 1<<20)),
+		"none": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			closed := make(chan struct{})
@@ -116,7 +117,7 @@ func TestHTTPConnectionEnds(t *testing.T) {
 				}
 			})
 			s := corefile.Source{Kind: "https", Args: []string{"https://echo.example/"}, At: []netip.AddrPort{at}}
-			_, _ = ask(t.Context(), s, wanip.SourceOptions{Roots: roots}, zones.IPv4)
+			_, _ = ask(within(t, 300*time.Millisecond), s, wanip.SourceOptions{Roots: roots}, zones.IPv4)
 			select {
 			case <-closed:
 			case <-time.After(10 * time.Second):
