@@ -19,6 +19,9 @@
 # It takes a quarter of an hour, and needs Go, root, ip and curl, but no network.
 #
 # Numbers never make it fail, only programs that did not run, or did not do what is measured.
+#
+# Expected: an hour of detection is 750 packets, 140 KB and a third of a second of CPU, DuckDNS 100 packets and 10 KB
+# more, a round of all 80 packets and 21 KB. Both take 3.5 MB of memory.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
