@@ -39,6 +39,8 @@ func TestWhoSeesAndWhoChanges(t *testing.T) {
 		{"others see what is public", request{get, "192.168.1.2:8053", "/status.json", there, nil}, 200, "open.test"},
 		{"and change nothing", request{post, "192.168.1.2:8053", "/detect", there, nil}, 403, "on the machine itself"},
 		{"nor does who comes through a proxy here", request{post, "localhost", "/detect", here, map[string]string{"X-Forwarded-For": "192.168.1.7"}}, 403, "on the machine itself"},
+		{"however little that tells", request{post, "localhost", "/detect", here, map[string]string{"X-Forwarded-Host": "status.test"}}, 403, "on the machine itself"},
+		{"nor who is told to come from nowhere", request{post, "localhost", "/detect", here, map[string]string{"X-Forwarded-For": ""}}, 403, "on the machine itself"},
 		{"who sees what is public", request{get, "localhost", "/status.json", here, map[string]string{"Forwarded": "for=192.168.1.7"}}, 200, "open.test"},
 		{"a name that leads here", request{get, "evil.test:8053", "/status.json", here, nil}, 421, `host "evil.test:8053" is not known here`},
 		{"for changes too", request{post, "evil.test", "/detect", here, nil}, 421, "ask by address, or for localhost"},

@@ -24,8 +24,8 @@ const (
 	readTimeout     = 5 * time.Second  // to send a request, which is a few lines
 	writeTimeout    = 10 * time.Second // to take an answer, of a few dozen kilobytes
 	idleTimeout     = 30 * time.Second
-	shutdownTimeout = time.Second // to take the last answer when we end
-	maxHeader       = 8 << 10     // bytes
+	shutdownTimeout = 250 * time.Millisecond // to take the last answer when we end
+	maxHeader       = 8 << 10                // bytes
 )
 
 // socketMode lets those in who may write orders to the state folder, whose mode is 770: its owner's group.
@@ -187,14 +187,18 @@ func isAt(path string, mine os.FileInfo) bool {
 	return err == nil && os.SameFile(now, mine)
 }
 
+// ofProxies are header fields that only proxies add, beside all X-Forwarded ones.
+var ofProxies = []string{"Forwarded", "Via", "X-Real-Ip"}
+
 // isLocal reports whether a request comes from this machine, and was not handed on by a proxy here.
 func (s *server) isLocal(r *http.Request) bool {
 	if s.socket != "" {
 		return true
 	}
-	handedOn := func(name string) bool { return r.Header.Get(name) != "" }
-	if slices.ContainsFunc([]string{"Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via"}, handedOn) {
-		return false
+	for name := range r.Header {
+		if slices.Contains(ofProxies, name) || strings.HasPrefix(name, "X-Forwarded-") {
+			return false
+		}
 	}
 	client, err := netip.ParseAddrPort(r.RemoteAddr)
 	return err == nil && client.Addr().Unmap().IsLoopback()

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"plexha/plugin/status"
 )
@@ -299,7 +300,11 @@ func TestSlowClientDoesNotHoldUpTheEnd(t *testing.T) {
 	if _, err := c.Write([]byte("GET /status.json HTTP/1.1\r\n")); err != nil {
 		t.Fatal(err)
 	}
+	begin := time.Now()
 	leave()
+	if took := time.Since(begin); took > 800*time.Millisecond {
+		t.Errorf("the end took %v", took)
+	}
 	if _, err := c.Read(make([]byte, 1)); err == nil {
 		t.Error("it is still connected")
 	}
