@@ -316,7 +316,9 @@ func TestServersInTurn(t *testing.T) {
 		{"nobody listens", []netip.AddrPort{dead}, time.Hour, "connection refused"},
 		{"nobody answers", []netip.AddrPort{mute}, 300 * time.Millisecond, "no answer in time"},
 		{
-			"two for one reason", []netip.AddrPort{dead, netip.AddrPortFrom(netip.MustParseAddr("127.0.0.2"), dead.Port())}, time.Hour,
+			"two for one reason",
+			[]netip.AddrPort{dead, netip.AddrPortFrom(netip.MustParseAddr("127.0.0.2"), dead.Port())},
+			time.Hour,
 			"127.0.0.1, 127.0.0.2: connection refused",
 		},
 		{
