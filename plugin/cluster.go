@@ -261,7 +261,8 @@ func (p *Plex) reloadStatics() {
 func (p *Plex) findState() {
 	dir, err := state.Dir(p.cfg.State)
 	if err != nil {
-		log.Warningf("no state folder is writable, so that serials and orders do not outlive the process: %v", err)
+		log.Warningf("no state folder is writable, so that what is known does not outlive the process, no orders are read "+
+			"and plexctl cannot ask it: %v", err)
 	}
 	p.useState(dir)
 }

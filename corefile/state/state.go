@@ -24,20 +24,42 @@ func Dir(s corefile.State) (string, error) {
 	if s.Dir != "" {
 		dirs = []string{s.Dir}
 	}
-	var errs []error
+	var why error // in one line, for the log
 	for _, dir := range dirs {
 		err := writable(dir)
-		if err == nil {
+		switch {
+		case err == nil:
 			return dir, nil
+		case why == nil:
+			why = err
+		default:
+			why = fmt.Errorf("%w; %w", why, err)
 		}
-		errs = append(errs, err)
 	}
-	return "", errors.Join(errs...)
+	return "", why
 }
 
 // File returns the name of a zone's file of one kind, such as "orders", in the folder.
 func File(dir, zone, kind string) string {
 	return filepath.Join(dir, strings.TrimSuffix(zone, ".")+"."+kind)
+}
+
+// mostBytes bounds what is read of a file. The largest holds a few lines for each uplink.
+const mostBytes = 1 << 20
+
+// Read returns what a file holds. Others than we may write to the folder: what is no file, such as a pipe, would keep
+// us waiting for ever, and a huge one is none of ours.
+func Read(file string) ([]byte, error) {
+	info, err := os.Stat(file)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is no regular file", file)
+	case info.Size() > mostBytes:
+		return nil, fmt.Errorf("%s has %d bytes: want %d at most", file, info.Size(), mostBytes)
+	}
+	return os.ReadFile(file) //nolint:gosec // the operator's own state folder
 }
 
 // Replace writes a file as a whole, for its owner alone: a crash leaves the old one.
@@ -62,7 +84,10 @@ func Replace(file string, data []byte) error {
 func writable(dir string) error {
 	const shared = 0o770
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		if err := errors.Join(os.MkdirAll(dir, shared), os.Chmod(dir, shared)); err != nil { //nolint:gosec // meant
+		if err := os.MkdirAll(dir, shared); err != nil {
+			return err
+		}
+		if err := os.Chmod(dir, shared); err != nil { //nolint:gosec // meant
 			return err
 		}
 	}

@@ -49,6 +49,18 @@ func TestDirThatCannotBeMade(t *testing.T) {
 	}
 }
 
+// TestDirThatLeadsNowhere: why is told in one line.
+func TestDirThatLeadsNowhere(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "plexha")
+	if err := os.Symlink("nowhere", dir); err != nil {
+		t.Fatal(err)
+	}
+	got, err := state.Dir(corefile.State{Dir: dir})
+	if want := "mkdir " + dir + ": file exists"; got != "" || err == nil || err.Error() != want {
+		t.Errorf("got %q, %v, want %s", got, err, want)
+	}
+}
+
 func TestFileIsNamedByZone(t *testing.T) {
 	if got, want := state.File("/x", "home.duckdns.org.", "orders"), "/x/home.duckdns.org.orders"; got != want {
 		t.Errorf("got %s, want %s", got, want)
