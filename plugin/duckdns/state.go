@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"time"
 
 	"plexha/corefile/state"
@@ -29,7 +28,7 @@ func (w *Worker) load() error {
 	if w.o.StateFile == "" {
 		return nil
 	}
-	data, err := os.ReadFile(w.o.StateFile)
+	data, err := state.Read(w.o.StateFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"sync"
 	"time"
 
@@ -55,7 +54,7 @@ func SerialsOf(zone, file string) (*Serials, error) {
 }
 
 func (s *Serials) read(file string) error {
-	data, err := os.ReadFile(file) //nolint:gosec // the operator's own state folder
+	data, err := state.Read(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

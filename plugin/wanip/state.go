@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
-	"os"
 	"time"
 
 	"plexha/corefile/state"
@@ -36,7 +35,7 @@ const stateVersion = 1
 
 // readState returns the last known addresses of an earlier process. A file that does not exist holds none.
 func readState(file string) (map[string]stateUplink, error) {
-	data, err := os.ReadFile(file) //nolint:gosec // the operator's own state folder
+	data, err := state.Read(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
