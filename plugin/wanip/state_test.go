@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -107,19 +108,19 @@ func (w spyBoard) SetAddrs(s zones.Subject, addrs []netip.Addr, now time.Time) {
 // What was only in the state file counts as confirmed at no moment while another address takes its place.
 func TestAnAddressThatIsReplacedUnconfirmed(t *testing.T) {
 	file, told := stateFile(t, saved), 0
-	var d *wanip.Detector
+	var d atomic.Pointer[wanip.Detector]
 	inHouse(t, func(h *house) {
 		h.opts.StateFile, h.opts.Own = file, owned
 		h.tells(moved)
 		h.opts.Board = spyBoard{h, func([]netip.Addr) {
-			if told++; told > 1 && d.Confirmed("wan", netip.MustParseAddr(home)) {
+			if told++; told > 1 && d.Load().Confirmed("wan", netip.MustParseAddr(home)) {
 				t.Errorf("%s counts as confirmed, which nobody has told", home)
 			}
 		}}
 	}, func(_ *house, running *wanip.Detector) {
-		d = running
+		d.Store(running)
 		pass(time.Minute)
-		if told != 2 || !d.Confirmed("wan", netip.MustParseAddr(moved)) {
+		if told != 2 || !running.Confirmed("wan", netip.MustParseAddr(moved)) {
 			t.Errorf("the board was told %d times, want 2", told)
 		}
 	})
