@@ -28,6 +28,8 @@ const (
 	driftFor = time.Minute
 	// calm is how long a record must stay as it was pushed before an earlier drift makes the next one no worse.
 	calm = time.Hour
+	// stale is how long a refresh waits at least for somebody to confirm the address.
+	stale = time.Hour
 	// strangerAfter and strangerEvery are when a record that nothing is known to be published in is looked at: it
 	// may hold what another program has left there.
 	strangerAfter, strangerEvery = 10 * time.Minute, time.Hour
@@ -123,6 +125,9 @@ func decide(r record, e evidence, now time.Time) action {
 		if e.tokenless {
 			a.pushAt = latest(a.pushAt, now.Add(retryFirst))
 		}
+		if why == Refresh && wanted.unseenSince(r.PublishedAt) {
+			a.pushAt = latest(a.pushAt, now.Add(stale))
+		}
 		if a.push = !a.pushAt.After(now); a.push {
 			return a
 		}
@@ -183,7 +188,7 @@ func reason(r record, e evidence, c Candidate) (why Why, from time.Time) {
 		return Change, time.Time{}
 	case r.Doubt:
 		return Again, time.Time{}
-	case e.sight.drifted() && c.Seen.Before(e.sight.since) && !c.Seen.IsZero():
+	case e.sight.drifted() && c.unseenSince(e.sight.since):
 		return "", time.Time{} // whoever has set the record may know more than we do
 	case e.sight.drifted():
 		return Drift, time.Time{}
@@ -191,6 +196,9 @@ func reason(r record, e evidence, c Candidate) (why Why, from time.Time) {
 		return Refresh, r.PublishedAt.Add(e.refresh)
 	}
 }
+
+// unseenSince reports whether nobody has confirmed an address since then that somebody has to.
+func (c Candidate) unseenSince(then time.Time) bool { return !c.Seen.IsZero() && c.Seen.Before(then) }
 
 // isUp reports whether an address is one of an uplink that is up.
 func (e evidence) isUp(a netip.Addr) bool {

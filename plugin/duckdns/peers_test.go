@@ -31,6 +31,27 @@ func TestAPeerThatKnowsMore(t *testing.T) {
 	})
 }
 
+// Without verification nobody sees what another one has put there.
+func TestWhatNobodyConfirmsIsNotRefreshed(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		h.candidates[0].Seen = h.began
+		o := h.options(t)
+		o.Config.NoVerify = true
+		_, stop := start(t, o)
+		defer stop()
+		pass(time.Second)
+		h.since(&h.pushes)
+		h.change(func() { h.candidates[0].Seen = h.began.Add(-time.Minute) })
+		pass(100 * time.Hour)
+		equal(t, "pushes", h.since(&h.pushes))
+		h.change(func() { h.candidates[0].Seen = time.Now() })
+		pass(time.Hour)
+		if got := h.since(&h.pushes); len(got) != 1 {
+			t.Errorf("when a source tells it again: %q, want one push", got)
+		}
+	})
+}
+
 // Two plexdns that will not agree, each of which finds its own address, push a few times a day.
 func TestPeersThatDoNotAgree(t *testing.T) {
 	inHouse(t, func(t *testing.T, h *house) {

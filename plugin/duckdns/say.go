@@ -152,7 +152,7 @@ func driftText(s sight, r record, f zones.Family) string {
 // stale says why a record is not set again at once, if it is not.
 func (k *keeper) stale() string {
 	seen := k.plan.wanted.Seen
-	if seen.IsZero() || !seen.Before(k.sight.since) {
+	if !k.plan.wanted.unseenSince(k.sight.since) {
 		return ""
 	}
 	return fmt.Sprintf(" But not before a source tells that %s is still our address: none has since %s",
