@@ -16,8 +16,10 @@ import (
 	"plexha/zones"
 )
 
-// natPMPMargin is how long before its context a question ends, so that its own words are told.
+// natPMPMargin is how long before its context what the library does ends, so that mostly nothing is left behind.
 const natPMPMargin = 50 * time.Millisecond
+
+var errNoNATPMP = errors.New("no answer by NAT-PMP, which may be turned off")
 
 // natPMP asks a router by NAT-PMP (RFC 6886, 3.2).
 type natPMP struct {
@@ -46,7 +48,11 @@ func (n natPMP) ask(ctx context.Context, path via.Path) (netip.Addr, error) {
 	}()
 	select {
 	case <-ctx.Done():
-		return netip.Addr{}, fmt.Errorf("asking the router %v: %w", router, context.Cause(ctx))
+		err := context.Cause(ctx)
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) { // on a busy machine the library may come too late to say so
+			err = errNoNATPMP
+		}
+		return netip.Addr{}, fmt.Errorf("asking the router %v: %w", router, err)
 	case a := <-said:
 		if a.err != nil {
 			return netip.Addr{}, fmt.Errorf("asking the router %v: %w", router, natPMPError(a.err))
@@ -66,7 +72,7 @@ func natPMPError(err error) error {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return errors.New("it does not speak NAT-PMP, or that is turned off")
 	case strings.HasPrefix(err.Error(), "Timed out"):
-		return errors.New("no answer by NAT-PMP, which may be turned off")
+		return errNoNATPMP
 	default:
 		return err
 	}
