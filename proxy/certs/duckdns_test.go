@@ -201,6 +201,9 @@ func TestProviderHidesTokenInDumps(t *testing.T) {
 	}
 	hasNoToken(t, fmt.Sprintf("%v %+v %s %#v", a.Provider, a.Provider, a.Provider, a.Token))
 	hasNoToken(t, fmt.Sprintf("%v %q %s %#v", a.Token, a.Token, a.Token.LogValue(), struct{ T any }{a.Token}))
+	for _, verb := range "dtobcUeg" { // whoever mistakes the verb
+		hasNoToken(t, fmt.Sprintf("%"+string(verb), a.Token))
+	}
 }
 
 // TestProviderDeadline: a call that gets no answer ends, and so does one whose order has ended.

@@ -2,6 +2,8 @@ package certs
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 
@@ -17,8 +19,8 @@ const redacted = "[redacted]"
 // String implements [fmt.Stringer].
 func (secret) String() string { return redacted }
 
-// GoString implements [fmt.GoStringer].
-func (secret) GoString() string { return redacted }
+// Format implements [fmt.Formatter]: without it %d would show what %s does not.
+func (secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 
 // MarshalText implements [encoding.TextMarshaler], and with it JSON.
 func (secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
