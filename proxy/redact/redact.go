@@ -6,6 +6,7 @@
 package redact
 
 import (
+	"encoding/json"
 	"io"
 	"sync"
 )
@@ -13,11 +14,15 @@ import (
 // Mark stands in the place of what was taken out.
 const Mark = "[redacted]"
 
-// Append appends line to dst, without its credentials. The two must not overlap.
+// Append appends line to dst, without its credentials. The two must not overlap. What is valid JSON stays so.
 func Append(dst, line []byte) []byte {
 	s := scanner{line: line, out: dst}
 	s.scan()
-	return append(s.out, line[s.done:]...)
+	out := append(s.out, line[s.done:]...)
+	if s.done == 0 || json.Valid(out[len(dst):]) || !json.Valid(line) {
+		return out
+	}
+	return appendJSON(out[:len(dst)], line)
 }
 
 // Writer returns a writer that takes credentials out of what goes to w. Each Write must hold whole lines, as

@@ -50,6 +50,7 @@ func TestAppend(t *testing.T) {
 		{"JSON, a name at the end of a string", `{"uri":"/?X-Plex-Token=","method":"GET"}`, `{"uri":"/?X-Plex-Token=","method":"GET"}`},
 		{"JSON, a header's line in a string", `{"msg":"bad Cookie: a=1; b\r\nX: y"}`, `{"msg":"bad Cookie: [redacted]\r\nX: y"}`},
 		{"JSON, a quote that its string leaves open", `{"msg":"token\":['a","z":"y"}`, `{"msg":"token\":['[redacted]","z":"y"}`},
+		{"JSON, a quote from one string to the next", `{"a":"token:\"x","b":[ "y", 1 ],"token" : "z"}`, `{"a":"token:\"[redacted]","b":[ "y", 1 ],"token" : "[redacted]"}`},
 		{"JSON in JSON", `{"msg":"{\"X-Plex-Token\":[\"abc\"],\"z\":1}"}`, `{"msg":"{\"X-Plex-Token\":[\"[redacted]\"],\"z\":1}"}`},
 		{"JSON in JSON in JSON", `{"m":"{\"m\":\"{\\\"token\\\":\\\"a\\\\\\\"b\\\"}\"}"}`, `{"m":"{\"m\":\"{\\\"token\\\":\\\"[redacted]\\\"}\"}"}`},
 		{"JSON, escaped ampersand", `{"uri":"/?X-Plex-Token=abc\u0026x=1"}`, `{"uri":"/?X-Plex-Token=[redacted]\u0026x=1"}`},
@@ -125,6 +126,8 @@ func FuzzJSON(f *testing.F) {
 		f.Add(s, `"`)
 		f.Add("x", s)
 	}
+	f.Add("token:\"0\\", "0")
+	f.Add("token\":['0", "0")
 	f.Fuzz(func(t *testing.T, one, two string) {
 		text, err := json.Marshal(map[string]any{"a": one, "b": []string{two, one}, one: two, "token": []string{two}, "cookie": one})
 		if err != nil {
