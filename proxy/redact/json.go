@@ -3,6 +3,7 @@ package redact
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 )
 
 // rewriter goes through valid JSON literal by literal, for lines that the scanner would not leave valid: what looks
@@ -73,7 +74,7 @@ func (r *rewriter) literal(i int, secret bool) int {
 
 func (r *rewriter) space(i int) int {
 	end := i
-	for end < len(r.line) && bytes.IndexByte([]byte(" \t\r\n"), r.line[end]) >= 0 {
+	for end < len(r.line) && strings.IndexByte(" \t\r\n", r.line[end]) >= 0 {
 		end++
 	}
 	return r.copy(i, end)

@@ -18,11 +18,11 @@ const Mark = "[redacted]"
 func Append(dst, line []byte) []byte {
 	s := scanner{line: line, out: dst}
 	s.scan()
-	out := append(s.out, line[s.done:]...)
-	if s.done == 0 || json.Valid(out[len(dst):]) || !json.Valid(line) {
-		return out
+	s.out = append(s.out, line[s.done:]...)
+	if s.done == 0 || json.Valid(s.out[len(dst):]) || !json.Valid(line) {
+		return s.out
 	}
-	return appendJSON(out[:len(dst)], line)
+	return appendJSON(s.out[:len(dst)], line)
 }
 
 // Writer returns a writer that takes credentials out of what goes to w. Each Write must hold whole lines, as
