@@ -18,13 +18,14 @@ import (
 )
 
 // The ports that are tried first. Up to portTries above them are tried where they are taken, as 32400 is on a
-// machine that runs Plex.
+// machine that runs Plex. The status pages of a real plexdns and plexproxy are at 8053 and 8054, and no block may
+// have one address for both of its own.
 const (
 	dnsPort    uint16 = 5300
 	plexPort   uint16 = 32400
 	proxyPort  uint16 = 8080
 	duckPort   uint16 = 5400
-	statusPort uint16 = 8053
+	statusPort uint16 = 8055
 	portTries  uint16 = 100
 )
 
