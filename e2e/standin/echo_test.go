@@ -82,10 +82,11 @@ func (w *echoWorld) ask(s *standin.EchoServer, network string, class uint16, kin
 		return "no answer"
 	}
 	out := []string{dns.RcodeToString[r.Rcode]}
-	for flag, on := range map[string]bool{"aa": r.Authoritative, "tc": r.Truncated} {
-		if on {
-			out = append(out, flag)
-		}
+	if r.Authoritative {
+		out = append(out, "aa")
+	}
+	if r.Truncated {
+		out = append(out, "tc")
 	}
 	for _, rr := range r.Answer {
 		out = append(out, strings.TrimPrefix(strings.Join(strings.Fields(rr.String()), " "), name+" "))
