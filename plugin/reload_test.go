@@ -265,12 +265,20 @@ func TestTwoReloadsAtOnce(t *testing.T) {
 	s.eventually(main, "127.0.1.1")
 	for range 2 {
 		old := s.instance
-		next := make(chan *caddy.Instance, 2)
+		next, lost := make(chan *caddy.Instance, 2), make(chan struct{})
+		old.OnShutdown = append(old.OnShutdown, func() error {
+			select {
+			case <-lost: // the slower one fails before the quicker one is through
+			case <-time.After(10 * time.Second): // or does not, which is told below
+			}
+			return nil
+		})
 		for range cap(next) {
 			go func() {
 				instance, err := old.Restart(s.input(corefile))
 				if err != nil {
 					instance = nil
+					close(lost)
 				}
 				next <- instance
 			}()

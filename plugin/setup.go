@@ -90,7 +90,8 @@ func handOver(c *caddy.Controller) {
 func (p *Plex) onTrial() {
 	var kept atomic.Bool
 	for _, other := range olderInstances() {
-		other.OnShutdown = append(other.OnShutdown, func() error {
+		// Before all others: one of them lets go of who waits to replace that instance too, and then fails.
+		other.OnShutdown = slices.Insert(other.OnShutdown, 0, func() error {
 			kept.Store(true)
 			return nil
 		})
