@@ -88,7 +88,7 @@ var externalDescs = []*prometheus.Desc{
 func (p *Plex) collectExternal(gauge func(d *prometheus.Desc, value float64, labels ...string)) {
 	for _, r := range p.External() {
 		for _, f := range zones.Families() {
-			of := familyOf(r, f)
+			of := r.Of(f)
 			if !of.Known.Addr.IsValid() {
 				continue
 			}
@@ -135,11 +135,4 @@ func (p *Plex) collectDuckDNS(gauge func(d *prometheus.Desc, value float64, labe
 		gaugeTime(gauge, pushedDesc, of.PublishedAt, f.String())
 		gaugeTime(gauge, seenDesc, of.Verified, f.String())
 	}
-}
-
-func familyOf(r wanip.Report, f zones.Family) wanip.FamilyReport {
-	if f == zones.IPv6 {
-		return r.IPv6
-	}
-	return r.IPv4
 }
