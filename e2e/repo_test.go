@@ -86,9 +86,18 @@ var importRules = []imports{
 		why: "what a log says is decided without writing it, so that both programs say it in the same words",
 	},
 	{
+		folder: "zones/timeline", ours: []string{"zones", "zones/board"}, only: []string{std}, never: []string{coredns, caddy},
+		why: "what has happened is remembered without I/O, so that both programs show it in the same words",
+	},
+	{
 		folder: "corefile", ours: []string{"zones"}, only: []string{"github.com/coredns/caddy/caddyfile"},
 		never: []string{coredns, caddy},
 		why:   "plexproxy and plexctl read the file without a CoreDNS server",
+	},
+	{
+		folder: "corefile/lint", ours: []string{"zones", "corefile"}, only: []string{"github.com/coredns/caddy/caddyfile"},
+		never: []string{coredns, caddy},
+		why:   "both programs and plexctl find the same unwise, whatever else they hold",
 	},
 	{
 		folder: "corefile/state", ours: []string{"zones/...", "corefile"}, only: []string{std}, never: []string{coredns, caddy},
@@ -130,13 +139,25 @@ var importRules = []imports{
 	},
 	{
 		folder: "plugin/status",
-		ours:   []string{"zones/...", "corefile/...", "plugin/resolve", "plugin/wanip", "plugin/duckdns"}, never: []string{caddy},
-		why: "a status page shows what others know",
+		ours:   []string{"zones/...", "corefile/...", "plugin/resolve", "plugin/wanip", "plugin/duckdns", "plugin/status/*"},
+		never:  []string{caddy},
+		why:    "a status page shows what others know",
 	},
 	{
-		folder: "proxy", ours: []string{"zones/...", "corefile/...", "plugin/probe", "plugin/resolve", "proxy/..."},
+		folder: "plugin/status/page", ours: []string{"zones/timeline"}, only: []string{std}, never: []string{coredns, caddy},
+		why: "both programs show pages of one look, and neither is known to it",
+	},
+	{
+		folder: "plugin/status/door", only: []string{std}, never: []string{coredns, caddy},
+		why: "both programs let the same people see and change what they show",
+	},
+	{
+		folder: "proxy",
+		ours: []string{
+			"zones/...", "corefile/...", "plugin/probe", "plugin/resolve", "plugin/status/page", "plugin/status/door", "proxy/...",
+		},
 		never: []string{coredns},
-		why:   "plexproxy runs without plexdns; they share what is below them, the probes and the public resolvers",
+		why:   "plexproxy runs without plexdns; they share what is below them, the probes, the public resolvers and the page's look",
 	},
 	{
 		folder: "proxy/affinity", ours: []string{"zones"}, only: []string{xxhash}, never: []string{coredns, caddy},

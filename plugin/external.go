@@ -7,14 +7,18 @@ import (
 	"slices"
 	"time"
 
+	"plexha/corefile/lint"
 	"plexha/corefile/state"
 	"plexha/corefile/token"
 	"plexha/plugin/duckdns"
 	"plexha/plugin/resolve"
 	"plexha/plugin/runtime"
+	"plexha/plugin/status"
 	"plexha/plugin/via"
 	"plexha/plugin/wanip"
 	"plexha/zones"
+	"plexha/zones/board"
+	"plexha/zones/timeline"
 )
 
 // external is how a cluster knows its external addresses, and has DuckDNS tell the world.
@@ -157,6 +161,24 @@ func (p *Plex) Push() {
 		p.duck.Trigger()
 	}
 }
+
+// Answers implements [status.Source].
+func (p *Plex) Answers() []status.Answer { return nil }
+
+// Timeline implements [status.Source].
+func (p *Plex) Timeline() *timeline.Timeline { return nil }
+
+// Subscribe implements [status.Source].
+func (p *Plex) Subscribe() (news <-chan struct{}, cancel func()) { return p.board.Subscribe() }
+
+// Stalled implements [status.Source].
+func (p *Plex) Stalled() []zones.Subject { return p.stalled() }
+
+// Findings implements [status.Source].
+func (p *Plex) Findings() []lint.Finding { return nil }
+
+// Order implements [status.Source].
+func (p *Plex) Order(board.OrderLine) error { return nil }
 
 // Zone implements [status.Source].
 func (p *Plex) Zone() string { return p.zone() }

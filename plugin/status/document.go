@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"plexha/corefile/lint"
 	"plexha/plugin/wanip"
 	"plexha/zones"
 )
@@ -34,6 +35,22 @@ type Cluster struct {
 	Proxies  []Proxy   `json:"proxies"`
 	Uplinks  []Uplink  `json:"uplinks"`
 	DuckDNS  *DuckDNS  `json:"duckdns,omitzero"` // without a `duckdns` line there is none
+
+	Answers  []Answer       `json:"answers"`           // the internal view before the external one; within it in the zone's order
+	Stalled  []string       `json:"stalled,omitempty"` // whose probes give no sign of life
+	Findings []lint.Finding `json:"findings"`          // what is unwise in the Corefile
+}
+
+// Answer is what one name leads to in one view, now.
+type Answer struct {
+	Name      string         `json:"name"`               // as a person writes it
+	View      string         `json:"view"`               // internal or external
+	Variant   zones.NodeName `json:"variant,omitempty"`  // with `spread`: the node whose clients are answered so
+	TTL       uint32         `json:"ttl"`                // seconds
+	Addresses []netip.Addr   `json:"addresses"`          // IPv4 before IPv6; empty: NODATA, unless Servfail
+	To        []string       `json:"to"`                 // whose addresses they are, such as "proxy 192.168.1.2:443"
+	Servfail  bool           `json:"servfail,omitempty"` // A and AAAA are answered with SERVFAIL
+	Why       string         `json:"why"`                // why to them, in a few words
 }
 
 // Health is how a node, a proxy or an uplink is.
@@ -134,6 +151,11 @@ func render(src Source) Cluster {
 	if r := src.DuckDNS(); r != nil {
 		c.DuckDNS = duckDNS(r)
 	}
+	c.Answers = append([]Answer{}, src.Answers()...)
+	for _, s := range src.Stalled() {
+		c.Stalled = append(c.Stalled, s.String())
+	}
+	c.Findings = append([]lint.Finding{}, src.Findings()...)
 	return c
 }
 

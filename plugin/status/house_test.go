@@ -13,10 +13,13 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"plexha/corefile/lint"
 	"plexha/plugin/duckdns"
 	"plexha/plugin/status"
 	"plexha/plugin/wanip"
 	"plexha/zones"
+	"plexha/zones/board"
+	"plexha/zones/timeline"
 )
 
 // freePort has the kernel choose.
@@ -132,4 +135,13 @@ func ask(t *testing.T, network, addr, method, path string) (int, string) {
 		t.Fatal(err)
 	}
 	return res.StatusCode, string(body)
+}
+
+func (c *cluster) Answers() []status.Answer     { return nil }
+func (c *cluster) Timeline() *timeline.Timeline { return new(timeline.Timeline) }
+func (c *cluster) Stalled() []zones.Subject     { return nil }
+func (c *cluster) Findings() []lint.Finding     { return nil }
+func (c *cluster) Order(board.OrderLine) error  { return nil }
+func (c *cluster) Subscribe() (<-chan struct{}, func()) {
+	return make(chan struct{}), func() {}
 }

@@ -14,9 +14,12 @@ import (
 	"slices"
 	"sync"
 
+	"plexha/corefile/lint"
 	"plexha/plugin/duckdns"
 	"plexha/plugin/wanip"
 	"plexha/zones"
+	"plexha/zones/board"
+	"plexha/zones/timeline"
 )
 
 // Source is one cluster that is shown. All of it may be called by several goroutines at once, and none of it
@@ -33,7 +36,30 @@ type Source interface {
 	Detect()
 	// Push has the record looked at soon, and pushed if it needs to be, whatever is waited for.
 	Push()
+	// Answers returns what each name of ours leads to now, in both views.
+	Answers() []Answer
+	// Timeline returns what has happened, over reloads.
+	Timeline() *timeline.Timeline
+	// Subscribe returns a channel that holds a value whenever what is shown may have changed, and a function that
+	// ends the subscription.
+	Subscribe() (news <-chan struct{}, cancel func())
+	// Stalled returns the subjects whose probes give no sign of life.
+	Stalled() []zones.Subject
+	// Findings returns what is unwise in the block, as it was said at the start.
+	Findings() []lint.Finding
+	// Order writes an order on a node, proxy or uplink into the orders file, or with [zones.NoOrder] takes back what
+	// there is. The error is an [*OrderError] if it is the order's fault.
+	Order(o board.OrderLine) error
 }
+
+// OrderError is why an order cannot be given.
+type OrderError struct{ Err error }
+
+// Unwrap returns Err.
+func (e *OrderError) Unwrap() error { return e.Err }
+
+// Error implements error.
+func (e *OrderError) Error() string { return e.Err.Error() }
 
 // Options say where a cluster is shown, and to whom.
 type Options struct {

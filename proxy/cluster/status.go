@@ -66,6 +66,7 @@ type NodeStatus struct {
 	Open       bool           `json:"open"`               // its administration is, to whoever comes through the proxy
 	Refused    bool           `json:"refused"`            // and so to clients from outside: no `open_ok` names it
 	Draining   bool           `json:"draining"`           // it keeps its clients, and gets no new ones
+	Playbacks  int            `json:"playbacks"`          // that this proxy sees on it, paused ones included
 }
 
 // Status returns what is known at now.

@@ -8,10 +8,13 @@ import (
 	"time"
 
 	"plexha/cmd/internal/external"
+	"plexha/corefile/lint"
 	"plexha/plugin/duckdns"
 	"plexha/plugin/status"
 	"plexha/plugin/wanip"
 	"plexha/zones"
+	"plexha/zones/board"
+	"plexha/zones/timeline"
 )
 
 // plexdns is one that runs with the house's state folder. It does at once what it is asked.
@@ -59,6 +62,15 @@ func (d *plexdns) Push() {
 	d.pushed++
 	d.push(&d.duck)
 	d.duck.At = time.Now()
+}
+
+func (*plexdns) Answers() []status.Answer     { return nil }
+func (*plexdns) Timeline() *timeline.Timeline { return new(timeline.Timeline) }
+func (*plexdns) Stalled() []zones.Subject     { return nil }
+func (*plexdns) Findings() []lint.Finding     { return nil }
+func (*plexdns) Order(board.OrderLine) error  { return nil }
+func (*plexdns) Subscribe() (<-chan struct{}, func()) {
+	return make(chan struct{}), func() {}
 }
 
 // start has a plexdns run, of which nothing is known yet.

@@ -17,10 +17,13 @@ import (
 
 	"plexha/cmd/internal/socket"
 	"plexha/corefile"
+	"plexha/corefile/lint"
 	"plexha/plugin/duckdns"
 	"plexha/plugin/status"
 	"plexha/plugin/wanip"
 	"plexha/zones"
+	"plexha/zones/board"
+	"plexha/zones/timeline"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -39,6 +42,15 @@ func (*cluster) External() []wanip.Report { return nil }
 func (*cluster) DuckDNS() *duckdns.Report { return new(duckdns.Report) }
 func (c *cluster) Detect()                { c.detected.Add(1) }
 func (c *cluster) Push()                  { c.pushed.Add(1) }
+
+func (*cluster) Answers() []status.Answer     { return nil }
+func (*cluster) Timeline() *timeline.Timeline { return new(timeline.Timeline) }
+func (*cluster) Stalled() []zones.Subject     { return nil }
+func (*cluster) Findings() []lint.Finding     { return nil }
+func (*cluster) Order(board.OrderLine) error  { return nil }
+func (*cluster) Subscribe() (<-chan struct{}, func()) {
+	return make(chan struct{}), func() {}
+}
 
 // shortDir is a folder whose path is short enough for a socket, whatever the test is called.
 func shortDir(t *testing.T) string {
