@@ -157,7 +157,7 @@ func (b *block) property(l line) {
 // that nobody complains of its absence.
 func (b *block) unknown(l line) {
 	name, all := l.words[0], propertyNames()
-	near := nearest(name, all)
+	near := Nearest(name, all)
 	if near == "" {
 		b.errs.addf(l.pos, "unknown property %q: allowed are %s", name, listed(all))
 		return

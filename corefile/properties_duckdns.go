@@ -144,7 +144,7 @@ func (b *block) duckName(w *words, d *DuckDNS) {
 		d.Name = b.duckDefault(w)
 	case tokenLike.MatchString(word):
 		w.giveUp("the first word looks like a token: write token before it")
-	case word != "" && (named || nearest(word, duckOptions) == ""):
+	case word != "" && (named || Nearest(word, duckOptions) == ""):
 		d.Name = value(w, "NAME", parseDuckName)
 	}
 }

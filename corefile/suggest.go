@@ -8,7 +8,7 @@ import (
 
 // didYouMean returns a hint at the word that comes nearest to what was read, or nothing.
 func didYouMean(read string, words []string) string {
-	if word := nearest(read, words); word != "" {
+	if word := Nearest(read, words); word != "" {
 		return fmt.Sprintf(": did you mean %q?", word)
 	}
 	return ""
@@ -18,9 +18,9 @@ func didYouMean(read string, words []string) string {
 // "proxies" are.
 const sameStart = 4
 
-// nearest returns the word with the fewest typos between it and what was read, else the first one that
+// Nearest returns the word with the fewest typos between it and what was read, else the first one that
 // begins alike, or "" if all are too far away to be meant: more than one typo in every three letters.
-func nearest(read string, words []string) string {
+func Nearest(read string, words []string) string {
 	read = strings.ToLower(read)
 	best, fewest := "", len(read)/3+1
 	if len(read) < 3 {
