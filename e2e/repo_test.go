@@ -164,13 +164,24 @@ var importRules = []imports{
 		why: "who serves a request is decided without I/O, so that its tests run in under a second",
 	},
 	{
-		folder: "proxy/cluster", ours: []string{"zones/...", "corefile/...", "plugin/probe", "proxy/affinity"},
+		folder: "proxy/playback", ours: []string{"zones", "proxy/affinity"}, only: []string{std}, never: []string{coredns, caddy},
+		why: "who plays is decided without I/O, so that its tests run in under a second",
+	},
+	{
+		folder: "proxy/status",
+		ours:   []string{"zones/...", "corefile/...", "plugin/status/page", "plugin/status/door", "proxy/cluster"},
+		never:  []string{coredns, caddy},
+		why:    "what plexproxy shows does not depend on the server that shows it, and plexctl reads it",
+	},
+	{
+		folder: "proxy/cluster", ours: []string{"zones/...", "corefile/...", "plugin/probe", "proxy/affinity", "proxy/playback"},
 		never: []string{coredns, caddy},
 		why:   "how the nodes are does not depend on the server that asks",
 	},
 	{
-		folder: "proxy/relay", ours: []string{"zones/...", "corefile", "proxy/affinity", "proxy/cluster"}, never: []string{coredns},
-		why: "a relay knows its cluster, not the program",
+		folder: "proxy/relay", ours: []string{"zones/...", "corefile", "proxy/affinity", "proxy/playback", "proxy/cluster"},
+		never: []string{coredns},
+		why:   "a relay knows its cluster, not the program",
 	},
 	{
 		folder: "proxy/certs", ours: []string{"corefile", "corefile/token", "plugin/via", "plugin/resolve"}, never: []string{coredns},
