@@ -58,7 +58,14 @@ type Answers struct {
 
 // Records returns what the view holds for the clients of the variant (see [Snapshot.Spreader]).
 func (s *Snapshot) Records(view View, variant Variant) Answers {
-	b := builder{s: s, tiers: s.tiers(), view: view, variant: variant}
+	b := s.build(view, variant)
+	b.status()
+	return b.out
+}
+
+// build collects all but the `_status` names.
+func (s *Snapshot) build(view View, variant Variant) *builder {
+	b := &builder{s: s, tiers: s.tiers(), view: view, variant: variant}
 	main := b.mainName()
 	b.out.LastResort = main.now.lastResort
 	b.addresses(Apex, main)
@@ -68,8 +75,7 @@ func (s *Snapshot) Records(view View, variant Variant) Answers {
 	if s.Cluster.Wildcard {
 		b.wildcards(main)
 	}
-	b.status()
-	return b.out
+	return b
 }
 
 // builder collects one view's answers.
@@ -79,6 +85,7 @@ type builder struct {
 	view    View
 	variant Variant
 	out     Answers
+	leads   []Lead // of the names that have addresses, or might
 }
 
 // mainName returns what the main name leads to in the view.
@@ -122,32 +129,47 @@ func (b *builder) ttl(inDoubt bool) uint32 {
 // Seconds returns a TTL as records have it. It rounds up: one above zero never becomes zero.
 func Seconds(d time.Duration) uint32 { return uint32((d + time.Second - 1) / time.Second) }
 
-// addresses adds the A and AAAA records of one name.
+// addresses adds a name that leads to members.
 func (b *builder) addresses(name Label, o outlook) {
-	b.out.Managed = append(b.out.Managed, name)
-	if o.now.servfail {
-		b.out.Failing = append(b.out.Failing, name)
-		return
-	}
-	var addrs []netip.Addr
+	l := Lead{Name: name, Servfail: o.now.servfail, Standing: o.now.standing, Why: o.now.why}
 	for _, m := range o.now.told(b.variant) {
-		addrs = append(addrs, m.addrs...)
+		l.To = append(l.To, m.subject())
+		l.Addrs = append(l.Addrs, m.addrs...)
 	}
-	b.addrs(name, addrs, b.ttl(o.inDoubt(b.variant)))
+	b.lead(l, b.ttl(o.inDoubt(b.variant)))
 }
 
-// addrs adds one record for each address, once each, in the order given.
-func (b *builder) addrs(name Label, addrs []netip.Addr, ttl uint32) {
-	for i, a := range addrs {
-		if slices.Contains(addrs[:i], a) {
-			continue
-		}
+// lead adds a name with its A and AAAA records, one for each address, once each, in the order given.
+func (b *builder) lead(l Lead, ttl uint32) {
+	b.out.Managed = append(b.out.Managed, l.Name)
+	l.Variant, l.Addrs = b.variant, unique(l.Addrs)
+	switch {
+	case l.Servfail:
+		b.out.Failing = append(b.out.Failing, l.Name)
+	case len(l.Addrs) == 0:
+		l.TTL = Seconds(b.s.Cluster.Negative)
+	default:
+		l.TTL = ttl
+	}
+	for _, a := range l.Addrs {
 		t := TypeAAAA
 		if a.Is4() {
 			t = TypeA
 		}
-		b.out.Records = append(b.out.Records, Record{Label: name, Type: t, TTL: ttl, Addr: a})
+		b.out.Records = append(b.out.Records, Record{Label: l.Name, Type: t, TTL: ttl, Addr: a})
 	}
+	b.leads = append(b.leads, l)
+}
+
+// unique returns the addresses once each, in the order given.
+func unique(addrs []netip.Addr) []netip.Addr {
+	out := addrs[:0:0]
+	for i, a := range addrs {
+		if !slices.Contains(addrs[:i], a) {
+			out = append(out, a)
+		}
+	}
+	return out
 }
 
 func (b *builder) nameServers() {
@@ -157,13 +179,11 @@ func (b *builder) nameServers() {
 			Record{Label: Apex, Type: TypeNS, TTL: b.ttl(false), Target: name})
 		switch {
 		case len(ns.Addrs) > 0:
-			b.out.Managed = append(b.out.Managed, name)
-			b.addrs(name, b.visible(ns.Addrs), b.ttl(false))
+			b.lead(Lead{Name: name, Addrs: b.visible(ns.Addrs), Why: "given by its ns line"}, b.ttl(false))
 		case b.view == External:
 			b.addresses(name, look(b.tiers.outside))
 		default:
-			b.out.Managed = append(b.out.Managed, name)
-			b.addrs(name, b.hostAddrs(), b.ttl(false))
+			b.lead(b.thisHost(name), b.ttl(false))
 		}
 	}
 }
@@ -178,6 +198,15 @@ func (b *builder) visible(addrs []netip.Addr) []netip.Addr {
 		return addrs
 	}
 	return outside
+}
+
+// thisHost is where a name server's name leads inside that has no address of its own.
+func (b *builder) thisHost(name Label) Lead {
+	l := Lead{Name: name, Addrs: b.hostAddrs(), Why: "this host, by its addresses in the house"}
+	if len(l.Addrs) == 0 {
+		l.Standing, l.Why = NothingUp, "this host has no address in the internal prefixes"
+	}
+	return l
 }
 
 // hostAddrs returns this host's addresses that lie in an internal prefix.

@@ -8,6 +8,7 @@ import (
 // member is a subject as an answer sees it: a node, a proxy or an uplink with the addresses that clients
 // may be told.
 type member struct {
+	kind   Kind
 	name   string
 	weight int
 	backup bool
@@ -53,9 +54,21 @@ func (m *member) unknown() bool {
 	return h.State == Unknown && !h.New && h.Order == NoOrder
 }
 
+func (m *member) subject() Subject { return Subject{m.kind, m.name} }
+
+// rung says by which rule the members of a tier count as up, the best one first.
+type rung uint8
+
+const (
+	asMeant  rung = iota // up, and meant to be used
+	backups              // nothing else is up
+	drained              // what else is up is being drained
+	notAsked             // nothing is known of any of them
+)
+
 // pick returns the members of a tier that count as up: those without order first, the backups when there
 // is none, then what is being drained, then what nothing is known of.
-func pick(tier []member, g guess) []member {
+func pick(tier []member, g guess) ([]member, rung) {
 	rules := []func(*member) bool{
 		func(m *member) bool { return m.up(g) && !m.drained() && !m.backup },
 		func(m *member) bool { return m.up(g) && !m.drained() },
@@ -64,7 +77,13 @@ func pick(tier []member, g guess) []member {
 		func(m *member) bool { return m.unknown() && !m.backup },
 		func(m *member) bool { return m.unknown() },
 	}
-	return firstNonEmpty(tier, rules)
+	rungs := [...]rung{asMeant, backups, drained, drained, notAsked, notAsked}
+	for i, rule := range rules {
+		if out := those(tier, rule); len(out) > 0 {
+			return out, rungs[i]
+		}
+	}
+	return nil, asMeant
 }
 
 // pickAnyway returns the members of a tier as if all of them were up: those ordered down are left out while
@@ -80,22 +99,23 @@ func pickAnyway(tier []member) []member {
 		func(m *member) bool { return !dead(m) },
 		func(*member) bool { return true },
 	}
-	return firstNonEmpty(tier, rules)
-}
-
-func firstNonEmpty(tier []member, rules []func(*member) bool) []member {
 	for _, rule := range rules {
-		var out []member
-		for i := range tier {
-			if rule(&tier[i]) {
-				out = append(out, tier[i])
-			}
-		}
-		if len(out) > 0 {
+		if out := those(tier, rule); len(out) > 0 {
 			return out
 		}
 	}
 	return nil
+}
+
+// those returns the members of a tier that a rule is true of.
+func those(tier []member, rule func(*member) bool) []member {
+	var out []member
+	for i := range tier {
+		if rule(&tier[i]) {
+			out = append(out, tier[i])
+		}
+	}
+	return out
 }
 
 // choice is what a name leads to: some members and how many of them one answer holds, or none.
@@ -104,6 +124,8 @@ type choice struct {
 	mode       Mode
 	servfail   bool // nothing to tell, and that is an error
 	lastResort bool
+	standing   Standing
+	why        string // as in [Lead]
 }
 
 // told returns the members that an answer of the variant holds.
@@ -179,7 +201,7 @@ func (s *Snapshot) tiers() tiers {
 	t := tiers{cluster: s.Cluster}
 	for i := range s.Proxies {
 		p := &s.Proxies[i]
-		t.proxies = appendMember(t.proxies, member{name: p.Subject().Name, weight: 1, health: &p.Health})
+		t.proxies = appendMember(t.proxies, member{kind: KindProxy, name: p.Subject().Name, weight: 1, health: &p.Health})
 	}
 	for i := range s.Nodes {
 		if m, ok := s.nodeMember(&s.Nodes[i]); ok {
@@ -188,7 +210,7 @@ func (s *Snapshot) tiers() tiers {
 	}
 	for i := range s.Uplinks {
 		u := &s.Uplinks[i]
-		t.uplinks = appendMember(t.uplinks, member{name: u.Name, health: &u.Health})
+		t.uplinks = appendMember(t.uplinks, member{kind: KindUplink, name: u.Name, health: &u.Health})
 	}
 	return t
 }
@@ -206,16 +228,16 @@ func appendMember(tier []member, m member) []member {
 func (t tiers) main(g guess) choice {
 	c := t.cluster
 	if c.Tier == Nodes {
-		if up := pick(t.nodes, g); len(up) > 0 {
-			return choice{members: up, mode: c.Mode}
+		if up, by := pick(t.nodes, g); len(up) > 0 {
+			return chosen(up, c.Mode, by)
 		}
 		return t.nothingUp(t.nodes)
 	}
-	if up := pick(t.proxies, g); len(up) > 0 {
-		return choice{members: up, mode: c.Mode}
+	if up, by := pick(t.proxies, g); len(up) > 0 {
+		return chosen(up, c.Mode, by)
 	}
-	if up := pick(t.nodes, g); len(up) > 0 {
-		return choice{members: up, mode: t.fallbackMode()}
+	if up, by := pick(t.nodes, g); len(up) > 0 {
+		return standIn(up, t.fallbackMode(), by)
 	}
 	return t.nothingUp(t.proxies)
 }
@@ -236,12 +258,20 @@ func (t tiers) fallbackMode() Mode {
 func (t tiers) nothingUp(tier []member) choice {
 	switch t.cluster.AllDown {
 	case Servfail:
-		return choice{servfail: true}
+		return choice{servfail: true, standing: NothingUp, why: "nothing is up: an error, as alldown says"}
 	case Empty:
-		return choice{}
-	default:
-		return choice{members: pickAnyway(tier), mode: t.cluster.Mode, lastResort: true}
+		return choice{standing: NothingUp, why: "nothing is up: no address, as alldown says"}
 	}
+	c := choice{members: pickAnyway(tier), mode: t.cluster.Mode, lastResort: true, standing: NothingUp}
+	switch {
+	case len(c.members) > 0:
+		c.why = "nothing is up: as if all were"
+	case t.cluster.Tier == Nodes:
+		c.why = "no node has an address that clients can reach"
+	default:
+		c.why = "no proxy has an address"
+	}
+	return c
 }
 
 // routed chooses the proxies that a node's name leads to inside, since they route by host. It has nobody
@@ -251,32 +281,44 @@ func (t tiers) routed(g guess) choice {
 	if t.cluster.Tier == Proxies {
 		mode = t.cluster.Mode
 	}
-	return choice{members: pick(t.proxies, g), mode: mode}
+	up, by := pick(t.proxies, g)
+	if len(up) == 0 {
+		return choice{}
+	}
+	return chosen(up, mode, by)
 }
 
 // outside chooses the uplinks that every name leads to outside.
 func (t tiers) outside(g guess) choice {
 	if len(t.uplinks) == 0 {
-		return choice{servfail: true}
+		return choice{servfail: true, standing: NothingUp, why: "no address of an uplink is known"}
 	}
-	if up := pick(t.uplinks, g); len(up) > 0 {
-		return choice{members: up}
+	if up, by := pick(t.uplinks, g); len(up) > 0 {
+		return chosen(up, All, by)
 	}
-	return choice{members: pickAnyway(t.uplinks)}
+	return choice{members: pickAnyway(t.uplinks), standing: NothingUp, why: "no uplink is up: as if all were"}
 }
 
 // itself is the choice of a node's own address, whatever its state, or of nobody if clients cannot reach it
 // at any.
 func (s *Snapshot) itself(n *NodeHealth) choice {
-	if m, ok := s.nodeMember(n); ok {
-		return choice{members: []member{m}}
+	var c choice
+	c.why = "the node itself, whatever its state"
+	if len(s.Proxies) > 0 {
+		c.standing, c.why = StandIn, "no proxy is up: the node itself, whatever its state"
 	}
-	return choice{}
+	m, ok := s.nodeMember(n)
+	if !ok {
+		c.standing, c.why = NothingUp, "clients can reach no address of the node"
+		return c
+	}
+	c.members = []member{m}
+	return c
 }
 
 // nodeMember returns the node with the addresses that clients can reach, if it has any.
 func (s *Snapshot) nodeMember(n *NodeHealth) (member, bool) {
-	m := member{name: string(n.Name), weight: n.Weight, backup: n.Backup, health: &n.Health}
+	m := member{kind: KindNode, name: string(n.Name), weight: n.Weight, backup: n.Backup, health: &n.Health}
 	if len(n.At) > 0 {
 		m.addrs, m.inDoubt = slices.Clone(n.At), n.State.InDoubt()
 	} else {

@@ -35,6 +35,7 @@ func check(t *testing.T, rows []asked, ask func(*world, string) string) {
 			if got := ask(row.world, label); got != row.want {
 				t.Errorf("%s = %q, want %q", label, got, row.want)
 			}
+			agree(t, row.world)
 		})
 	}
 }

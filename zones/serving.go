@@ -24,7 +24,8 @@ func (s *Snapshot) Serving() []*NodeHealth {
 		all[i] = member{name: string(n.Name), backup: n.Backup, health: &n.Health}
 	}
 	var out []*NodeHealth
-	for _, m := range pick(all, asIs) {
+	up, _ := pick(all, asIs)
+	for _, m := range up {
 		out = append(out, s.Node(NodeName(m.name)))
 	}
 	return out
@@ -34,7 +35,8 @@ func (s *Snapshot) Serving() []*NodeHealth {
 // healthy addresses: those of external answers but for what is told when none is up. DuckDNS holds the first one's.
 func (s *Snapshot) Outside() []UplinkAddrs {
 	var out []UplinkAddrs
-	for _, m := range pick(s.tiers().uplinks, asIs) {
+	up, _ := pick(s.tiers().uplinks, asIs)
+	for _, m := range up {
 		for i := range s.Uplinks {
 			if u := &s.Uplinks[i]; u.Name == m.name {
 				out = append(out, UplinkAddrs{u, m.addrs})

@@ -80,6 +80,7 @@ func TestTTL(t *testing.T) {
 			if got := tc.world.ttl(zones.Internal, tc.label); got != tc.want {
 				t.Errorf("TTL of %s = %d, want %d", tc.label, got, tc.want)
 			}
+			agree(t, tc.world)
 		})
 	}
 }
