@@ -80,7 +80,7 @@ func run(args []string, stdout io.Writer) error {
 	if err := dnsserver.SetDirectives(Directives()); err != nil {
 		return fmt.Errorf("ordering the plugins: %w", err)
 	}
-	if err := parseFlags(args); err != nil {
+	if err := parseFlags(args, stdout); err != nil {
 		return err
 	}
 	if flagged("version") {
@@ -96,21 +96,6 @@ func run(args []string, stdout io.Writer) error {
 	}
 	return serve(stdout)
 }
-
-// parseFlags parses CoreDNS's own flags: package coremain registers them on the command line's set.
-func parseFlags(args []string) error {
-	flags := flag.CommandLine
-	flags.Init("plexdns", flag.ContinueOnError)
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
-	if flags.NArg() > 0 {
-		return fmt.Errorf("reading the arguments: unexpected %q: want flags alone, see -help", flags.Args())
-	}
-	return nil
-}
-
-func flagged(name string) bool { return flag.Lookup(name).Value.String() == "true" }
 
 func setUpLog() error {
 	if format := flag.Lookup("log-format").Value.String(); format != "text" {

@@ -12,7 +12,6 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -61,37 +60,9 @@ type signalled struct{ os.Signal }
 // Error implements error.
 func (s signalled) Error() string { return s.String() }
 
-// options are the command line.
-type options struct {
-	conf  string
-	grace time.Duration
-	admin string
-
-	check, version, printConfig bool
-}
-
-func parse(args []string, stderr io.Writer) (options, error) {
-	var o options
-	flags := flag.NewFlagSet("plexproxy", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.StringVar(&o.conf, "conf", "", "the Corefile (default Corefile, in the working folder)")
-	flags.BoolVar(&o.check, "check", false, "check the Corefile, say what would be served, and end")
-	flags.BoolVar(&o.version, "version", false, "show versions and end")
-	flags.BoolVar(&o.printConfig, "print-config", false, "show Caddy's configuration, without secrets, and end")
-	flags.DurationVar(&o.grace, "grace", 30*time.Second, "how long requests may go on after a signal to stop")
-	flags.StringVar(&o.admin, "admin", "", "unix socket for Caddy's administration, for this user alone (default none)")
-	if err := flags.Parse(args); err != nil {
-		return o, err
-	}
-	if flags.NArg() > 0 {
-		return o, fmt.Errorf("reading the arguments: unexpected %q: want flags alone, see -help", flags.Args())
-	}
-	return o, nil
-}
-
 // run does what the arguments say. Serving ends with ctx.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	o, err := parse(args, stderr)
+	o, err := parse(args, stdout)
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ func names(text, pattern string) []string {
 
 // TestReadmeHasAllFlags: the manual has those that -help shows, in its synopsis and among its options.
 func TestReadmeHasAllFlags(t *testing.T) {
-	_, help, err := says(t, "-help")
+	help, _, err := says(t, "-help")
 	if !errors.Is(err, flag.ErrHelp) {
 		t.Fatal(err)
 	}
