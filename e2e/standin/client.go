@@ -205,6 +205,22 @@ func (b *Playback) Until(ctx context.Context, name string) error {
 	return nil
 }
 
+// Step does what is next, and reports whether there was anything.
+func (b *Playback) Step(ctx context.Context) bool {
+	if len(b.todo) == 0 || b.refused || ctx.Err() != nil {
+		return false
+	}
+	b.next(ctx, 1)
+	return true
+}
+
+// Skip leaves out what comes before the step of that name, if there is one: the viewer has seen enough.
+func (b *Playback) Skip(name string) {
+	if n := slices.Index(b.Steps(), name); n > 0 {
+		b.todo = b.todo[n:]
+	}
+}
+
 // Finish does what is left, and ends the playback.
 func (b *Playback) Finish(ctx context.Context) Report {
 	b.next(ctx, len(b.todo))

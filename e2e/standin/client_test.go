@@ -303,6 +303,32 @@ func TestUntilNamesTheSteps(t *testing.T) {
 	}
 }
 
+// Step by step it is the same playback, and a viewer may have seen enough before its end.
+func TestPlaybackStepByStep(t *testing.T) {
+	plex, _ := newPlexes(t)
+	b := client(standin.TVApp).Begin(newHTTP(t), startPlex(t, plex))
+	for b.Steps()[0] != "segment 2" {
+		if !b.Step(t.Context()) {
+			t.Fatalf("no step before %q", b.Steps()[0])
+		}
+	}
+	b.Skip("credits")
+	if got := b.Steps()[0]; got != "segment 2" {
+		t.Errorf("after a step that is not there: got %q, want that nothing is left out", got)
+	}
+	b.Skip("stopped")
+	left := b.Steps()
+	for b.Step(t.Context()) {
+	}
+	if want := []string{"stopped", "stop", "scrobble"}; !slices.Equal(left, want) {
+		t.Errorf("steps at last: got %q, want %q", left, want)
+	}
+	b.Close()
+	if err := b.Report().Whole(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestPlaybackPauses(t *testing.T) {
 	plex, _ := newPlexes(t)
 	base := startPlex(t, plex)

@@ -105,8 +105,12 @@ func (p *Plex) serveIdentity(w http.ResponseWriter, r *http.Request) {
 		digit, p.Identity(), p.options.Version)
 }
 
-// serveRoot says who it is. Without a token a real server hangs up after it, too.
+// serveRoot says who it is, and shows browsers Plex Web. Without a token a real server hangs up after it, too.
 func (p *Plex) serveRoot(w http.ResponseWriter, r *http.Request) {
+	if p.role(r) == nobody && strings.Contains(r.Header.Get("Accept"), "text/html") {
+		http.Redirect(w, r, "/web/index.html", http.StatusFound)
+		return
+	}
 	if p.role(r) == nobody {
 		w.Header().Set("Connection", "close")
 		unauthorized(w)

@@ -110,6 +110,8 @@ func TestPlexAnswers(t *testing.T) {
 		{"a picture out of a file", "GET", "/library/parts/1001/indexes/sd/5000", owned(), want{200, nil, "\xff\xd8"}},
 		{"of no file either", "GET", "/library/parts/8001/indexes/sd/5000", owned(), want{404, nil, ""}},
 		{"Plex Web", "GET", "/web/index.html", nil, want{200, http.Header{"Content-Type": {"text/html"}}, "/web/js/chunk-0-"}},
+		{"its page in a browser", "GET", "/web/index.html", nil, want{200, nil, "<h1>plex1</h1>"}},
+		{"a browser without a token", "GET", "/", http.Header{"Accept": {"text/html,*/*"}}, want{200, nil, "<h1>plex1</h1>"}},
 		{"a file of another Plex Web", "GET", "/web/js/chunk-0-0000000000.js", nil, want{404, nil, ""}},
 		{"a timeline without a state", "GET", "/:/timeline?ratingKey=1&time=1", owned(), want{400, nil, ""}},
 		{"a timeline of no item", "GET", "/:/timeline?ratingKey=99&time=1&state=playing", owned(), want{404, nil, ""}},

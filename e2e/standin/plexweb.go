@@ -1,16 +1,19 @@
 package standin
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"fmt"
+	"html"
 	"io"
 	"net/http"
 	"strings"
 )
 
 // webFiles returns what Plex Web consists of, by path. The names of most files hold a hash of their content,
-// so those of another version do not exist. Like the index page itself, the favicon is in every version.
-func webFiles(version string) map[string]string {
+// so those of another version do not exist. Like the index page itself, the favicon is in every version. A person
+// who looks at the page sees the server's name.
+func webFiles(version, name string) map[string]string {
 	files := map[string]string{"/web/favicon.ico": "icon"}
 	var index strings.Builder
 	add := func(format, tag string, n int) {
@@ -19,14 +22,16 @@ func webFiles(version string) map[string]string {
 		files[path] = strings.Repeat(hash+"\n", 1000)
 		fmt.Fprintf(&index, tag+"\n", path)
 	}
-	index.WriteString("<!DOCTYPE html><title>Plex</title>\n<link rel=\"icon\" href=\"/web/favicon.ico\">\n")
+	name = html.EscapeString(cmp.Or(name, "Plex"))
+	fmt.Fprintf(&index, "<!DOCTYPE html><title>%s</title>\n<link rel=\"icon\" href=\"/web/favicon.ico\">\n", name)
 	for n := range 8 {
 		add("/web/js/chunk-%d-%s.js", `<script src="%s"></script>`, n)
 	}
 	for n := range 2 {
 		add("/web/chunk-%d-%s.css", `<link rel="stylesheet" href="%s">`, n)
-		add("/web/static/%d.%s.png", `<img src="%s">`, n)
+		add("/web/static/%d.%s.png", `<img hidden src="%s">`, n)
 	}
+	fmt.Fprintf(&index, "<h1>%s</h1>\n<p>A stand-in for a Plex Media Server.\n", name)
 	files["/web/index.html"] = index.String()
 	return files
 }
@@ -37,7 +42,7 @@ var contentTypes = map[string]string{
 }
 
 func (p *Plex) routeWeb(m *http.ServeMux) {
-	files := webFiles(p.options.Web)
+	files := webFiles(p.options.Web, p.options.Name)
 	m.HandleFunc("GET /web", func(w http.ResponseWriter, r *http.Request) {
 		scheme := "http"
 		if r.TLS != nil {
