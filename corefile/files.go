@@ -24,7 +24,7 @@ func Files(path string) ([]string, error) {
 	for _, server := range servers {
 		for _, tokens := range server.Tokens {
 			for _, t := range tokens {
-				if !slices.Contains(files, t.File) {
+				if t.File != "" && !slices.Contains(files, t.File) { // its own tokens name no file
 					files = append(files, t.File)
 				}
 			}

@@ -23,7 +23,7 @@ func TestFiles(t *testing.T) {
 	}
 	block := write("block", "plex {\nnode plex1 192.0.2.1\n}\n")
 	other := write("other", "b.test {\nerrors\n}\n")
-	good := write("Corefile", "a.test {\nimport block\n}\nimport oth*\n")
+	good := write("Corefile", "a.test {\nimport block\nerrors\n}\nimport oth*\n")
 	broken := write("broken", "a.test {\n")
 	for _, tc := range []struct {
 		name, file string
