@@ -15,7 +15,7 @@ type Named struct {
 func (k Keys) Named() Named {
 	n := Named{
 		Class: k.Class, Server: k.server, Client: k.client, Token: k.token, Cookie: string(k.Cookie),
-		InPath: k.inPath, Play: [...]string{"", "goes on", "ends"}[k.play],
+		InPath: k.inPath, Play: [...]string{"", "begins", "reads", "plays", "pauses", "ends"}[k.act],
 	}
 	n.Sessions = slices.DeleteFunc(slices.Clone(k.sessions[:]), func(id string) bool { return id == "" })
 	if len(n.Sessions) == 0 {

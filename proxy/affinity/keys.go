@@ -17,15 +17,6 @@ const (
 	maxSessions = 4
 )
 
-// play says what a request tells of its client's playback.
-type play uint8
-
-const (
-	playNothing play = iota
-	playGoesOn
-	playEnds
-)
-
 // Keys is what a request names, with no memory of its own: strings are parts of the request.
 type Keys struct {
 	Class  Class
@@ -39,7 +30,7 @@ type Keys struct {
 	inPath   bool                // sessions[0] stands in the path
 	read     bool                // GET or HEAD
 	open     bool                // any node answers it to anybody: it proves nothing of the token
-	play     play
+	act      Act
 }
 
 // namesNobody reports whether an answer can teach nothing: Plex Web's own files are among those.
@@ -104,9 +95,11 @@ func (k *Keys) readPath(method, path string) {
 	case !k.read:
 		k.Class = Write
 	case strings.HasPrefix(path, "/library/parts/"):
-		k.Class, k.play = Part, playGoesOn
+		k.Class, k.act = Part, Reads
 	case strings.HasPrefix(path, "/photo/:/transcode"):
 		k.Class = Photo
+	case strings.HasPrefix(path, "/downloadQueue/") && strings.HasSuffix(path, "/media"):
+		k.act = Reads
 	}
 }
 
@@ -125,15 +118,15 @@ func (k *Keys) readTranscode(rest string) {
 	switch {
 	case word == "session" || word == "dash":
 		id, _, _ := strings.Cut(rest, "/")
-		k.Class, k.play = Segment, playGoesOn
+		k.Class, k.act = Segment, Reads
 		k.addSession(bounded(id))
 		k.inPath = k.sessions[0] != ""
 	case word == "decision" || strings.HasPrefix(word, "start"):
-		k.Class, k.play = Decision, playGoesOn
+		k.Class, k.act = Decision, Begins
 	case word == "ping":
-		k.Class, k.play = Timeline, playGoesOn
+		k.Class, k.act = Timeline, Reads
 	case word == "stop":
-		k.Class, k.play = Timeline, playEnds
+		k.Class, k.act = Timeline, Ends
 	default:
 		k.Class = Segment // subtitles, fallback: they need the session's node
 	}
@@ -189,10 +182,19 @@ func (k *Keys) readQuery(raw string) {
 		k.token = tokenInURL(inURL)
 	}
 	if k.Class == Timeline && state != "" {
-		k.play = playGoesOn
-		if state == "stopped" {
-			k.play = playEnds
-		}
+		k.act = told(state)
+	}
+}
+
+// told returns what the state in a timeline says: playing, buffering, paused or stopped.
+func told(state string) Act {
+	switch state {
+	case "paused":
+		return Pauses
+	case "stopped":
+		return Ends
+	default:
+		return Plays
 	}
 }
 

@@ -58,29 +58,29 @@ func TestParse(t *testing.T) {
 		{request: "GET /player/playback/playMedia?machineIdentifier=abc123", want: named{Server: "abc123"}},
 		{
 			request: "GET /video/:/transcode/universal/decision?session=s1&X-Plex-Session-Identifier=s2&" + web + "&X-Plex-Session-Id=x",
-			want:    named{Class: affinity.Decision, Client: "c1", Token: "t1", Sessions: []string{"s1", "s2"}, Play: "goes on"},
+			want:    named{Class: affinity.Decision, Client: "c1", Token: "t1", Sessions: []string{"s1", "s2"}, Play: "begins"},
 		},
 		{
 			request: "GET /video/:/transcode/universal/start.mpd?session=s1&X-Plex-Session-Identifier=s1",
-			want:    named{Class: affinity.Decision, Sessions: []string{"s1"}, Play: "goes on"},
+			want:    named{Class: affinity.Decision, Sessions: []string{"s1"}, Play: "begins"},
 		},
-		{request: "GET /music/:/transcode/universal/start.m3u8", want: named{Class: affinity.Decision, Play: "goes on"}},
+		{request: "GET /music/:/transcode/universal/start.m3u8", want: named{Class: affinity.Decision, Play: "begins"}},
 		{
 			request: "GET /video/:/transcode/universal/session/s1/0/17.m4s",
-			want:    named{Class: affinity.Segment, Sessions: []string{"s1"}, InPath: true, Play: "goes on"},
+			want:    named{Class: affinity.Segment, Sessions: []string{"s1"}, InPath: true, Play: "reads"},
 		},
 		{
 			request: "GET /audio/:/transcode/universal/dash/s1/0/initial.mp4",
-			want:    named{Class: affinity.Segment, Sessions: []string{"s1"}, InPath: true, Play: "goes on"},
+			want:    named{Class: affinity.Segment, Sessions: []string{"s1"}, InPath: true, Play: "reads"},
 		},
-		{request: "GET /video/:/transcode/universal/session/", want: named{Class: affinity.Segment, Play: "goes on"}},
+		{request: "GET /video/:/transcode/universal/session/", want: named{Class: affinity.Segment, Play: "reads"}},
 		{
 			request: "GET /video/:/transcode/universal/subtitles?session=s1",
 			want:    named{Class: affinity.Segment, Sessions: []string{"s1"}},
 		},
 		{
 			request: "GET /video/:/transcode/universal/ping?session=s1",
-			want:    named{Class: affinity.Timeline, Sessions: []string{"s1"}, Play: "goes on"},
+			want:    named{Class: affinity.Timeline, Sessions: []string{"s1"}, Play: "reads"},
 		},
 		{
 			request: "GET /video/:/transcode/universal/stop?session=s1",
@@ -91,18 +91,24 @@ func TestParse(t *testing.T) {
 		},
 		{
 			request: "GET /:/timeline?state=playing&time=1000&" + web,
-			want:    named{Class: affinity.Timeline, Client: "c1", Token: "t1", Play: "goes on"},
+			want:    named{Class: affinity.Timeline, Client: "c1", Token: "t1", Play: "plays"},
 		},
 		{
 			request: "POST /:/timeline?state=stopped",
 			headers: []string{"X-Plex-Client-Identifier: tv", "X-Plex-Token: t3", "X-Plex-Session-Identifier: s3"},
 			want:    named{Class: affinity.Timeline, Client: "tv", Token: "t3", Sessions: []string{"s3"}, Play: "ends"},
 		},
+		{request: "GET /:/timeline?state=buffering", want: named{Class: affinity.Timeline, Play: "plays"}},
+		{request: "GET /:/timeline?state=paused", want: named{Class: affinity.Timeline, Play: "pauses"}},
+		{request: "GET /:/timeline?time=1000", want: named{Class: affinity.Timeline}},
+		{request: "GET /library/metadata/1?state=paused", want: named{}},
 		{request: "GET /:/scrobble?key=1", want: named{Class: affinity.Timeline}},
 		{request: "GET /:/websockets/notifications?X-Plex-Token=t1", want: named{Class: affinity.Push, Token: "t1"}},
 		{request: "GET /:/websocket/notifications", want: named{Class: affinity.Push}},
 		{request: "GET /:/eventsource/notifications?filters=playing", want: named{Class: affinity.Push}},
-		{request: "GET /library/parts/1/17/film.mkv?X-Plex-Token=t1", want: named{Class: affinity.Part, Token: "t1", Play: "goes on"}},
+		{request: "GET /library/parts/1/17/film.mkv?X-Plex-Token=t1", want: named{Class: affinity.Part, Token: "t1", Play: "reads"}},
+		{request: "GET /downloadQueue/1/item/2/media?X-Plex-Token=t1", want: named{Token: "t1", Play: "reads"}},
+		{request: "GET /downloadQueue/1/items", want: named{}},
 		{request: "PUT /library/parts/1?audioStreamID=2", want: named{Class: affinity.Write}},
 		{request: "DELETE /library/metadata/1", want: named{Class: affinity.Write}},
 		{

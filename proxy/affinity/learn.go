@@ -27,7 +27,7 @@ func (t *Table) Answered(k Keys, p Placement, from zones.NodeName, status int, n
 		t.settleAtServer(&q, number)
 	}
 	t.learnToken(&q, &p, number, status)
-	if status < http.StatusBadRequest && q.play != playNothing {
+	if status < http.StatusBadRequest && q.act != NoAct {
 		t.notePlay(&q, number)
 	}
 }
@@ -149,6 +149,6 @@ func (t *Table) notePlay(q *request, from uint16) {
 		}
 	}
 	if p := t.pin(q, key); p != nil && p.node == from {
-		p.played, p.ended = q.now, q.play == playEnds
+		p.played, p.ended = q.now, q.act == Ends
 	}
 }
