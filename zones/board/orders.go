@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"iter"
 	"net/netip"
 	"slices"
 	"strings"
@@ -125,32 +126,62 @@ func (b *Board) SetOrders(orders []OrderLine, now time.Time) (unknown []string) 
 
 // named returns the subject that an order's name means, or nil.
 func (b *Board) named(name string) *subject {
-	for _, kind := range []zones.Kind{zones.KindNode, zones.KindUplink} {
-		if s := b.find(zones.Subject{Kind: kind, Name: name}); s != nil {
-			return s
+	id, ok := meant(name, func(yield func(zones.Subject, []netip.AddrPort) bool) {
+		for _, s := range b.subjects {
+			if !yield(s.id, s.proxy.Addrs) {
+				return
+			}
 		}
+	})
+	if !ok {
+		return nil
 	}
-	return b.proxyAt(name)
+	return b.find(id)
 }
 
-// proxyAt returns the proxy at ADDRESS:PORT, or the only one at ADDRESS, or nil.
-func (b *Board) proxyAt(name string) *subject {
+// Named returns the subject that an order's name means in a snapshot. It reports false if there is none, or more
+// than one.
+func Named(s *zones.Snapshot, name string) (zones.Subject, bool) {
+	return meant(strings.ToLower(name), func(yield func(zones.Subject, []netip.AddrPort) bool) {
+		proxies := s.Proxies
+		for subject := range s.Subjects {
+			var addrs []netip.AddrPort
+			if subject.Kind == zones.KindProxy {
+				addrs, proxies = proxies[0].Proxy.Addrs, proxies[1:]
+			}
+			if !yield(subject, addrs) {
+				return
+			}
+		}
+	})
+}
+
+// meant finds the subject that a name means: a node or else an uplink of that name, or the proxy at ADDRESS:PORT,
+// or the only one at ADDRESS.
+func meant(name string, subjects iter.Seq2[zones.Subject, []netip.AddrPort]) (zones.Subject, bool) {
 	withPort, _ := netip.ParseAddrPort(name)
 	alone, _ := netip.ParseAddr(strings.Trim(name, "[]"))
-	var found *subject
-	for _, s := range b.subjects {
+	var uplink, proxy zones.Subject
+	var isUplink bool
+	atAddr := 0 // proxies
+	for s, addrs := range subjects {
 		switch {
-		case s.id.Kind != zones.KindProxy:
-		case slices.Contains(s.proxy.Addrs, withPort):
-			return s
-		case slices.ContainsFunc(s.proxy.Addrs, func(a netip.AddrPort) bool { return a.Addr() == alone }):
-			if found != nil {
-				return nil
-			}
-			found = s
+		case s.Kind != zones.KindProxy && s.Name != name:
+		case s.Kind == zones.KindNode:
+			return s, true
+		case s.Kind == zones.KindUplink:
+			uplink, isUplink = s, true
+		case slices.Contains(addrs, withPort):
+			return s, true
+		case slices.ContainsFunc(addrs, func(a netip.AddrPort) bool { return a.Addr() == alone }):
+			proxy = s
+			atAddr++
 		}
 	}
-	return found
+	if isUplink {
+		return uplink, true
+	}
+	return proxy, atAddr == 1
 }
 
 // liveOrders returns the orders that hold at now, by whom they are on.

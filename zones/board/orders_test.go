@@ -2,6 +2,7 @@ package board_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -212,6 +213,17 @@ func TestWhomAnOrderMeans(t *testing.T) {
 				}
 				if diff := cmp.Diff(tc.unknown, unknown); diff != "" {
 					s.Errorf("unknown (-want +got):\n%s", diff)
+				}
+				for _, line := range tc.lines {
+					name, _, _ := strings.Cut(line, " ")
+					subject, ok := board.Named(s.Snapshot(), name)
+					ordered := s.orders()[subject.String()] != ""
+					if strings.HasSuffix(line, "1999-01-01T00:00Z") {
+						continue // nobody says whom it meant
+					}
+					if meant := !slices.Contains(tc.unknown, name); ok != meant || ok && !ordered {
+						s.Errorf("%s means %s (%t) in the snapshot, and %t on the board", name, subject, ok, meant)
+					}
 				}
 			})
 		})

@@ -183,33 +183,8 @@ func (d *Diary) isNews(e board.Event) bool {
 // orders tells what the operator has said since the last snapshot, and what has ended.
 func (d *Diary) orders(snap *zones.Snapshot) []Line {
 	var lines []Line
-	before := maps.Collect(d.snap.Subjects)
-	for s, h := range snap.Subjects {
-		was := before[s]
-		if was == nil {
-			was = &zones.Health{}
-		}
-		who := fmt.Sprintf("%s of %s", s, d.zone)
-		switch {
-		case was.Order == h.Order && was.OrderUntil.Equal(h.OrderUntil) && was.OrderWhy == h.OrderWhy:
-		case h.Order != zones.NoOrder:
-			lines = append(lines, Line{Info, fmt.Sprintf("order on %s: %s", who, orderText(h))})
-		case !was.OrderUntil.IsZero() && !snap.At.Before(was.OrderUntil):
-			lines = append(lines, Line{Info, fmt.Sprintf("the order on %s has ended", who)})
-		default:
-			lines = append(lines, Line{Info, fmt.Sprintf("the order on %s has been withdrawn", who)})
-		}
+	for _, c := range snap.OrdersSince(d.snap) {
+		lines = append(lines, Line{Info, c.Text(fmt.Sprintf("%s of %s", c.Subject, d.zone))})
 	}
 	return lines
-}
-
-func orderText(h *zones.Health) string {
-	text := h.Order.String()
-	if !h.OrderUntil.IsZero() {
-		text += " until " + h.OrderUntil.UTC().Format(time.RFC3339)
-	}
-	if h.OrderWhy != "" {
-		text += ": " + h.OrderWhy
-	}
-	return text
 }
