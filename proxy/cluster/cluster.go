@@ -12,12 +12,17 @@ import (
 
 	"plexha/corefile"
 	"plexha/proxy/affinity"
+	"plexha/proxy/playback"
 	"plexha/zones"
 	"plexha/zones/diary"
 )
 
-// maxPins bounds the pins, and the sessions, of one cluster.
-const maxPins = 100_000
+const (
+	// maxPins bounds the pins, and the sessions, of one cluster.
+	maxPins = 100_000
+	// maxPlaybacks is more than the nodes of a house can serve at a time.
+	maxPlaybacks = 1000
+)
 
 // Moment is all that is known at one instant. It is immutable.
 type Moment struct {
@@ -38,6 +43,7 @@ type Cluster struct {
 	zone   string
 	opts   Options
 	pins   *affinity.Table
+	plays  *playback.Table
 	file   pinsFile
 	admin  administration
 	moment atomic.Pointer[Moment]
@@ -62,7 +68,7 @@ func New(zone string, opts Options) *Cluster {
 	}
 	pins := affinity.NewTable(maxPins)
 	return &Cluster{
-		zone: zone, opts: opts, pins: pins,
+		zone: zone, opts: opts, pins: pins, plays: playback.NewTable(maxPlaybacks),
 		file:  pinsFile{table: pins, log: opts.Log},
 		admin: administration{doors: map[door]*knowledge{}},
 		subs:  map[chan struct{}]struct{}{},
@@ -77,6 +83,9 @@ func (c *Cluster) domain() string { return strings.TrimSuffix(c.zone, ".") }
 
 // Pins returns what has been learned of clients and sessions. It stays the same over reloads.
 func (c *Cluster) Pins() *affinity.Table { return c.pins }
+
+// Playbacks returns who plays at which node. It stays the same over reloads.
+func (c *Cluster) Playbacks() *playback.Table { return c.plays }
 
 // Now returns the newest moment. It never waits, and is nil before the first Adopt.
 func (c *Cluster) Now() *Moment { return c.moment.Load() }

@@ -352,6 +352,15 @@ func (t *Table) List(now time.Time) []Playback {
 	return out
 }
 
+// Count returns how many playbacks there are at each node at an instant.
+func (t *Table) Count(now time.Time) map[zones.NodeName]int {
+	count := map[zones.NodeName]int{}
+	for _, p := range t.List(now) {
+		count[p.Node]++
+	}
+	return count
+}
+
 // Subscribe returns a channel that holds a value whenever a playback has begun or ended, or is in another state, of
 // which the subscriber has not been told, and a function that ends the subscription.
 func (t *Table) Subscribe() (news <-chan struct{}, cancel func()) {

@@ -7,12 +7,14 @@ import (
 	"net/textproto"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
 	"plexha/proxy/affinity"
+	"plexha/proxy/playback"
 )
 
 func init() { caddy.RegisterModule(new(Answer)) }
@@ -48,6 +50,8 @@ func (h *Handler) finish(t *trip, w http.ResponseWriter, r *http.Request) error 
 			return err
 		}
 	}
+	playing := t.playing()
+	defer func() { playing.End(time.Now()) }()
 	announced := t.writeHeader(w, r)
 	kind := streamBody
 	if isEvents(t.res.Header) {
@@ -67,6 +71,18 @@ func (h *Handler) finish(t *trip, w http.ResponseWriter, r *http.Request) error 
 	}
 	t.writeTrailer(w, announced)
 	return nil
+}
+
+// playing takes note of an answer to a client that plays.
+func (t *trip) playing() playback.Answer {
+	if t.status >= http.StatusBadRequest {
+		return playback.Answer{}
+	}
+	sign, ok := t.relay.pins.Sign(&t.keys)
+	if !ok {
+		return playback.Answer{}
+	}
+	return t.relay.plays.Begin(sign, t.from.name, time.Now())
 }
 
 // carryOn carries a request that reverse_proxy has prepared. Its context is the handler's, without what

@@ -3,6 +3,7 @@ package relay
 import (
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -94,6 +95,7 @@ var (
 	bytesDesc    = desc("bytes_total", "Bytes of bodies, to and from clients.", "zone", "node", "direction")
 	activeDesc   = desc("node_requests", "Requests that hold a slot of max_requests.", "zone", "node")
 	queuedDesc   = desc("node_queued", "Requests that wait for a slot of max_requests.", "zone", "node")
+	playsDesc    = desc("playbacks", "Playbacks that this proxy sees at the node, paused ones included.", "zone", "node")
 	streamsDesc  = desc("streams", "Answers under way, by kind.", "zone", "kind")
 	waitingDesc  = desc("waiting", "Requests that wait for a node to come up, or to be tried again.", "zone")
 	pinsDesc     = desc("pins", "Clients and tokens whose node is known.", "zone")
@@ -104,7 +106,7 @@ var (
 func (collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		upDesc, stateDesc, openDesc, requestsDesc, retriesDesc, savesDesc, bytesDesc, activeDesc, queuedDesc,
-		streamsDesc, waitingDesc, pinsDesc, sessionsDesc,
+		playsDesc, streamsDesc, waitingDesc, pinsDesc, sessionsDesc,
 	} {
 		ch <- d
 	}
@@ -116,8 +118,10 @@ func (collector) Collect(ch chan<- prometheus.Metric) {
 		r.collect(ch)
 		collectRequests(ch, r.zone, "", &r.nowhere)
 		v := r.now()
+		plays := r.plays.Count(time.Now())
 		for i, n := range v.nodes {
 			n.collect(ch, r.zone)
+			gauge(ch, playsDesc, plays[n.name], r.zone, string(n.name))
 			v.collect(ch, r.zone, &v.moment.Nodes.All[i])
 		}
 	}

@@ -24,6 +24,7 @@ import (
 
 	"plexha/proxy/affinity"
 	"plexha/proxy/cluster"
+	"plexha/proxy/playback"
 	"plexha/zones"
 )
 
@@ -38,6 +39,8 @@ type Cluster interface {
 	Subscribe() (news <-chan struct{}, cancel func())
 	// Pins returns what has been learned of clients and sessions. It never changes.
 	Pins() *affinity.Table
+	// Playbacks returns who plays at which node. It never changes.
+	Playbacks() *playback.Table
 }
 
 // Relay is the traffic of one cluster. It outlives Caddy's configurations, whose modules find it by its zone.
@@ -45,6 +48,7 @@ type Relay struct {
 	cluster Cluster
 	zone    string
 	pins    *affinity.Table
+	plays   *playback.Table
 
 	view  atomic.Pointer[view] // never nil
 	mu    sync.Mutex           // one view is made at a time
@@ -60,7 +64,7 @@ type Relay struct {
 // New returns the relay of a cluster and enters it into the registry, where the modules find it by the
 // cluster's zone. It works as it is; Run makes it quick to notice what happens to the nodes.
 func New(c Cluster) *Relay {
-	r := &Relay{cluster: c, zone: c.Zone(), pins: c.Pins(), asks: newAskers()}
+	r := &Relay{cluster: c, zone: c.Zone(), pins: c.Pins(), plays: c.Playbacks(), asks: newAskers()}
 	r.trips.New = func() any { return newTrip(r) }
 	r.view.Store(&view{})
 	relays.enter(r)

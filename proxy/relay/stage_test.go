@@ -25,6 +25,7 @@ import (
 	"plexha/corefile"
 	"plexha/proxy/affinity"
 	"plexha/proxy/cluster"
+	"plexha/proxy/playback"
 	"plexha/proxy/relay"
 	"plexha/zones"
 )
@@ -44,17 +45,19 @@ const zone = "home.example."
 type fakeCluster struct {
 	moment atomic.Pointer[cluster.Moment]
 	pins   *affinity.Table
+	plays  *playback.Table
 	news   chan struct{}
 }
 
 func newFakeCluster() *fakeCluster {
-	return &fakeCluster{pins: affinity.NewTable(1000), news: make(chan struct{}, 1)}
+	return &fakeCluster{pins: affinity.NewTable(1000), plays: playback.NewTable(1000), news: make(chan struct{}, 1)}
 }
 
 func (c *fakeCluster) Zone() string                         { return zone }
 func (c *fakeCluster) Now() *cluster.Moment                 { return c.moment.Load() }
 func (c *fakeCluster) Subscribe() (<-chan struct{}, func()) { return c.news, func() {} }
 func (c *fakeCluster) Pins() *affinity.Table                { return c.pins }
+func (c *fakeCluster) Playbacks() *playback.Table           { return c.plays }
 
 func (c *fakeCluster) publish(m *cluster.Moment) {
 	c.moment.Store(m)
