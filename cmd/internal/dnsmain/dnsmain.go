@@ -125,11 +125,12 @@ func serve(stdout io.Writer) error {
 	}
 	instance, err := caddy.Start(corefile)
 	if err != nil {
-		return withHint(err)
+		return explained(err)
 	}
 	if !dnsserver.Quiet {
 		_, _ = io.WriteString(stdout, versions())
 	}
+	warnOfSharers(instance)
 	go func() {
 		instance.Wait()
 		close(signals.stopped)
@@ -164,18 +165,4 @@ func load() (caddy.Input, error) {
 		return nil, fmt.Errorf("reading the Corefile: %s is empty", file)
 	}
 	return input, nil
-}
-
-// withHint adds what to do when a port cannot be had. Caddy keeps the words of an error alone.
-func withHint(err error) error {
-	switch {
-	case strings.Contains(err.Error(), "bind: permission denied"):
-		return fmt.Errorf("%w\nports below 1024 need root or the capability CAP_NET_BIND_SERVICE; "+
-			"try another one with -dns.port 5353", err)
-	case strings.Contains(err.Error(), "bind: address already in use"):
-		return fmt.Errorf("%w\nsomebody else listens there, often systemd-resolved at 127.0.0.53: "+
-			"add a line such as `bind 192.168.1.53` to each server block, or use another port with -dns.port", err)
-	default:
-		return err
-	}
 }

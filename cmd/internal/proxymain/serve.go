@@ -48,7 +48,7 @@ func serve(ctx context.Context, blocks []*corefile.Config, o options, stderr io.
 		return err
 	}
 	if err := p.server.Apply(blocks); err != nil {
-		return errors.Join(err, p.server.Shutdown(ctx))
+		return errors.Join(explained(err), p.server.Shutdown(ctx))
 	}
 	p.blocks = blocks
 	p.greet()
@@ -152,7 +152,7 @@ func (p *program) reload() {
 	}
 	p.mistaken = err != nil
 	if err != nil {
-		p.log(true, fmt.Sprintf("the Corefile is not taken over, the old one goes on serving: %v", err))
+		p.log(true, fmt.Sprintf("the Corefile is not taken over, the old one goes on serving: %v", explained(err)))
 		return
 	}
 	p.blocks = blocks
