@@ -10,7 +10,7 @@ func (s *Servers) At(addr netip.AddrPort) http.Handler {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if srv := s.open[addr.String()]; srv != nil {
-		return srv
+		return srv.door
 	}
 	return nil
 }

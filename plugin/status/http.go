@@ -1,180 +1,159 @@
 package status
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
+	"plexha/plugin/status/door"
+	"plexha/plugin/status/page"
 	"plexha/zones"
 )
 
-// refusal is an answer that is an error.
-type refusal struct {
-	status int
-	why    string
+// routes returns what is done at each path.
+func (s *server) routes() map[string]door.Route {
+	return map[string]door.Route{
+		"/":            {Show: s.page},
+		"/live":        {Show: s.live, Stream: true},
+		"/status.json": {Show: s.status},
+		"/events.json": {Show: s.eventsJSON},
+		"/events":      {Show: s.events, Stream: true},
+		"/order":       {Change: s.order},
+		"/detect":      {Change: s.detect},
+		"/duckdns":     {Change: s.push},
+	}
 }
 
-// Error implements error.
-func (r refusal) Error() string { return r.why }
-
-func refuse(status int, format string, args ...any) error {
-	return refusal{status, fmt.Sprintf(format, args...)}
-}
-
-// route is what is done at a path.
-type route struct {
-	change bool // it is a POST, for this machine alone; else a GET
-	do     func(s *server, w http.ResponseWriter, r *http.Request, shown []*guest) error
-}
-
-var routes = map[string]route{
-	"/status.json": {do: (*server).status},
-	"/detect":      {change: true, do: (*server).detect},
-	"/duckdns":     {change: true, do: (*server).push},
-}
-
-// ServeHTTP implements [http.Handler].
-func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	err := s.answer(w, r)
-	if no, ok := errors.AsType[refusal](err); ok {
-		w.WriteHeader(no.status)
-		_ = write(w, struct {
-			Error string `json:"error"`
-		}{no.why})
-	} // any other means that nobody is left to tell
-}
-
-func (s *server) answer(w http.ResponseWriter, r *http.Request) error {
-	if !s.isNamed(r.Host) {
-		return refuse(http.StatusMisdirectedRequest, "host %q is not known here: ask by address, or for localhost", r.Host)
-	}
-	to, ok := routes[r.URL.Path]
-	if !ok {
-		return refuse(http.StatusNotFound, "there is no %s: want one of /status.json, /detect, /duckdns", r.URL.Path)
-	}
-	shown, err := s.admit(to, w, r)
-	if err != nil {
-		return err
-	}
-	return to.do(s, w, r, shown)
-}
-
-// admit returns the clusters that the client of a request may see, or change.
-func (s *server) admit(to route, w http.ResponseWriter, r *http.Request) ([]*guest, error) {
-	methods := []string{http.MethodGet, http.MethodHead}
-	if to.change {
-		methods = []string{http.MethodPost}
-	}
-	if !slices.Contains(methods, r.Method) {
-		w.Header().Set("Allow", strings.Join(methods, ", "))
-		return nil, refuse(http.StatusMethodNotAllowed, "%s takes %s", r.URL.Path, strings.Join(methods, " or "))
-	}
-	local := s.isLocal(r)
-	if to.change && !local {
-		return nil, refuse(http.StatusForbidden, "changes are made on the machine itself")
-	}
-	if err := http.NewCrossOriginProtection().Check(r); err != nil {
-		return nil, refuse(http.StatusForbidden, "another site's page has asked for it")
-	}
-	shown := slices.DeleteFunc(s.newest(), func(g *guest) bool { return !local && !g.public })
-	if len(shown) == 0 && !local {
-		return nil, refuse(http.StatusForbidden, "this is shown on the machine itself: `status ADDRESS public` shows it to others")
-	}
-	return shown, nil
-}
-
-// newest returns the guest of each zone that came last, ordered by zone.
-func (s *server) newest() []*guest {
+// shown returns the guest of each zone that came last, ordered by zone, of those that this machine or others may see.
+func (s *server) shown(local bool) []*guest {
 	byZone := map[string]*guest{}
-	for _, g := range *s.guests.Load() {
+	for _, g := range s.house.Load().guests {
 		byZone[g.Zone()] = g
 	}
 	var out []*guest
 	for _, g := range byZone {
-		out = append(out, g)
+		if local || g.public {
+			out = append(out, g)
+		}
 	}
 	slices.SortFunc(out, func(a, b *guest) int { return strings.Compare(a.Zone(), b.Zone()) })
 	return out
 }
 
-func (s *server) status(w http.ResponseWriter, _ *http.Request, shown []*guest) error {
+// document returns what those who may see it are shown.
+func (s *server) document(shown []*guest) Document {
 	d := Document{Version: Version, Plexdns: s.version, At: time.Now().UTC(), Clusters: []Cluster{}}
 	for _, g := range shown {
 		d.Clusters = append(d.Clusters, render(g))
 	}
-	return write(w, d)
+	return d
+}
+
+func (s *server) status(w http.ResponseWriter, _ *http.Request, local bool) error {
+	return door.WriteJSON(w, s.document(s.shown(local)))
+}
+
+// doc returns the page. It is drawn from a [Document], so that both say the same.
+func (s *server) doc(local bool) page.Doc {
+	shown := s.shown(local)
+	d := draw(s.document(shown), local)
+	for i, g := range shown {
+		d.Clusters[i].Events = g.Timeline().Since(0)
+	}
+	return d
+}
+
+func (s *server) page(w http.ResponseWriter, _ *http.Request, local bool) error {
+	return page.Show(w, s.doc(local))
+}
+
+// live tells a page what changes, in whatever clusters are shown at the time.
+func (s *server) live(w http.ResponseWriter, r *http.Request, local bool) error {
+	news, end := s.follow(r.Context(), local)
+	defer end()
+	return page.Live(w, r, news, func() page.Doc { return s.doc(local) })
+}
+
+// logs returns the timelines of those that are shown.
+func (s *server) logs(local bool) []page.Log {
+	var logs []page.Log
+	for _, g := range s.shown(local) {
+		logs = append(logs, page.Log{Zone: spoken(g.Zone()), Timeline: g.Timeline()})
+	}
+	return logs
+}
+
+func (s *server) eventsJSON(w http.ResponseWriter, r *http.Request, local bool) error {
+	return page.EventsJSON(w, r, s.logs(local))
+}
+
+// events streams until the clusters that are shown are others. Whoever asks again is told the rest.
+func (s *server) events(w http.ResponseWriter, r *http.Request, local bool) error {
+	ctx, end := s.whileAlike(r.Context(), local)
+	defer end()
+	return page.Events(w, r.WithContext(ctx), s.logs(local))
 }
 
 // detect starts a round for those that have an address to find.
-func (s *server) detect(w http.ResponseWriter, r *http.Request, shown []*guest) error {
+func (s *server) detect(r *http.Request) (int, any, error) {
 	auto := func(u zones.UplinkHealth) bool { return u.Auto }
 	finds := func(g *guest) bool { return slices.ContainsFunc(g.Snapshot().Uplinks, auto) }
-	return trigger(w, r, shown, finds, Source.Detect, "an uplink whose address is detected")
+	return s.trigger(r, finds, Source.Detect, "an uplink whose address is detected")
 }
 
 // push has those look at their record that have one.
-func (s *server) push(w http.ResponseWriter, r *http.Request, shown []*guest) error {
+func (s *server) push(r *http.Request) (int, any, error) {
 	pushes := func(g *guest) bool { return g.DuckDNS() != nil }
-	return trigger(w, r, shown, pushes, Source.Push, "a `duckdns` line")
+	return s.trigger(r, pushes, Source.Push, "a `duckdns` line")
 }
 
-// Started is the answer to a trigger.
+// Started is the answer to a change.
 type Started struct {
-	Zones []string `json:"zones"` // whose triggers were pulled, as a person writes them
+	Zones []string `json:"zones"` // whose triggers were pulled, or to whom the order was given, as a person writes them
 }
 
 // trigger does what is asked to the zone that is asked for, or to all, of those that it concerns.
-func trigger(w http.ResponseWriter, r *http.Request, shown []*guest, concerns func(*guest) bool, do func(Source), what string) error {
-	shown, err := asked(r, shown)
+func (s *server) trigger(r *http.Request, concerns func(*guest) bool, do func(Source), what string) (int, any, error) {
+	asked, err := s.asked(r.Form.Get("zone"))
 	if err != nil {
-		return err
+		return 0, nil, err
 	}
 	var started Started
-	for _, g := range shown {
+	for _, g := range asked {
 		if concerns(g) {
 			do(g.Source)
 			started.Zones = append(started.Zones, spoken(g.Zone()))
 		}
 	}
 	if started.Zones == nil {
-		return refuse(http.StatusNotFound, "no block that is asked for has %s", what)
+		return 0, nil, door.Refuse(http.StatusNotFound, "no block that is asked for has %s", what)
 	}
-	w.WriteHeader(http.StatusAccepted)
-	return write(w, started)
+	return http.StatusAccepted, started, nil
 }
 
-// asked returns the cluster of the query's zone, or all without one.
-func asked(r *http.Request, shown []*guest) ([]*guest, error) {
-	zone := spoken(strings.ToLower(r.URL.Query().Get("zone")))
+// asked returns the cluster of a zone, or all without one.
+func (s *server) asked(zone string) ([]*guest, error) {
+	shown := s.shown(true)
+	zone = spoken(strings.ToLower(zone))
 	if zone == "" {
 		return shown, nil
 	}
-	var names []string
 	for _, g := range shown {
-		name := spoken(g.Zone())
-		if name == zone {
+		if spoken(g.Zone()) == zone {
 			return []*guest{g}, nil
 		}
-		names = append(names, name)
 	}
-	return nil, refuse(http.StatusNotFound, "there is no zone %q: want one of %s", zone, strings.Join(names, " "))
+	return nil, door.Refuse(http.StatusNotFound, "there is no zone %q: want one of %s", zone, strings.Join(zonesOf(shown), " "))
+}
+
+func zonesOf(guests []*guest) []string {
+	var names []string
+	for _, g := range guests {
+		names = append(names, spoken(g.Zone()))
+	}
+	return names
 }
 
 // spoken returns a zone as a person writes it.
 func spoken(zone string) string { return strings.TrimSuffix(zone, ".") }
-
-func write(w http.ResponseWriter, v any) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	e.SetEscapeHTML(false)
-	return e.Encode(v)
-}

@@ -50,7 +50,7 @@ func TestWhoSeesAndWhoChanges(t *testing.T) {
 		{"our own page", request{post, "localhost:8053", "/detect", here, map[string]string{"Sec-Fetch-Site": "same-origin", "Origin": "http://localhost:8053"}}, 202, "home.test open.test"},
 		{"a GET that changes", request{get, "localhost", "/detect", here, nil}, 405, "/detect takes POST"},
 		{"a POST that does not", request{post, "localhost", "/status.json", here, nil}, 405, "/status.json takes GET or HEAD"},
-		{"a path that is not there", request{get, "localhost", "/x", here, nil}, 404, "there is no /x: want one of /status.json"},
+		{"a path that is not there", request{get, "localhost", "/x", here, nil}, 404, "there is no /x: want one of /, /detect, /duckdns, /events, /events.json, /live, /order, /status.json"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w := tc.do(t, h)

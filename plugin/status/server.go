@@ -1,35 +1,20 @@
 package status
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"github.com/coredns/coredns/plugin/pkg/reuseport"
-)
 
-// What a client is given.
-const (
-	readTimeout     = 5 * time.Second  // to send a request, which is a few lines
-	writeTimeout    = 10 * time.Second // to take an answer, of a few dozen kilobytes
-	idleTimeout     = 30 * time.Second
-	shutdownTimeout = 250 * time.Millisecond // to take the last answer when we end
-	maxHeader       = 8 << 10                // bytes
+	"plexha/plugin/status/door"
 )
-
-// socketMode lets those in who may write orders to the state folder, whose mode is 770: its owner's group.
-const socketMode = 0o660
 
 // Socket returns the path of plexdns's socket in a state folder.
 func Socket(dir string) string { return filepath.Join(dir, "plexdns.sock") }
@@ -41,47 +26,48 @@ type guest struct {
 	public bool
 }
 
+// house is who is shown at one time.
+type house struct {
+	guests  []*guest      // in the order in which they came
+	changed chan struct{} // closed when there is another house
+}
+
 // server is one listener with the clusters that are shown there.
 type server struct {
-	guests  atomic.Pointer[[]*guest] // in the order in which they came; replaced as a whole
+	house   atomic.Pointer[house] // replaced as a whole
 	version string
-	socket  string // where it listens, unless at an address: whoever reaches that may change things
-	http    *http.Server
+	door    *door.Door
+	http    *door.Server
 	ended   sync.WaitGroup
 	isLost  func() bool // nobody new can reach it: somebody has taken the socket's file away
 }
 
+// newServer returns a server that listens nowhere yet.
 func newServer(o Options) *server {
 	s := &server{version: o.Version, isLost: func() bool { return false }}
-	s.guests.Store(new([]*guest))
-	s.http = &http.Server{
-		Handler: s, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
-	}
+	s.house.Store(&house{changed: make(chan struct{})})
+	s.door = &door.Door{Line: "status", Routes: s.routes(), Public: func() bool { return len(s.shown(false)) > 0 }}
+	s.http = door.NewServer(s.door)
 	return s
 }
 
 // change replaces the guests. Its callers take turns.
 func (s *server) change(with func([]*guest) []*guest) {
-	s.guests.Store(new(with(slices.Clone(*s.guests.Load()))))
+	old := s.house.Load()
+	s.house.Store(&house{with(slices.Clone(old.guests)), make(chan struct{})})
+	close(old.changed)
 }
 
 func (s *server) serve(l net.Listener, warn func(string)) {
 	s.ended.Go(func() {
-		if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		if err := s.http.Serve(l); err != nil {
 			warn(fmt.Sprintf("showing the status at %s: %v", l.Addr(), err))
 		}
 	})
 }
 
 func (s *server) close() {
-	if s.socket != "" && !s.isLost() {
-		_ = os.Remove(s.socket) // one that stays is taken over by the next server
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
-	defer cancel()
-	if s.http.Shutdown(ctx) != nil {
-		_ = s.http.Close() // whoever is that slow is cut off
-	}
+	s.http.Close()
 	s.ended.Wait()
 }
 
@@ -122,100 +108,19 @@ func atAddr(o Options) (*server, error) {
 	}
 	s := newServer(o)
 	s.serve(l, o.Warn)
-	o.Info("the status is shown at http://" + l.Addr().String() + "/status.json")
+	o.Info("the status is shown at http://" + l.Addr().String() + "/")
 	return s, nil
 }
 
-// atSocket listens at the socket in the state folder. Whoever listened there before is not connected to any
-// more, and needs not know.
+// atSocket listens at the socket in the state folder.
 func atSocket(o Options) (*server, error) {
-	path := Socket(o.Dir)
-	l, err := listenBeside(path)
+	l, err := door.Listen(Socket(o.Dir))
 	if err != nil {
-		return nil, fmt.Errorf("listening at the socket %s: %w", path, err)
-	}
-	mine, err := takeOver(l, path)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("listening at the socket %s: %w", path, err), l.Close(), os.Remove(l.Addr().String()))
+		return nil, err
 	}
 	s := newServer(o)
-	s.socket, s.isLost = path, func() bool { return !isAt(path, mine) }
+	s.door.Socket, s.isLost = true, l.IsLost
 	s.serve(l, o.Warn)
-	o.Info("plexctl is listened to at " + path)
+	o.Info("plexctl is listened to at " + Socket(o.Dir))
 	return s, nil
-}
-
-// listenBeside listens at a new name in the folder of path.
-func listenBeside(path string) (*net.UnixListener, error) {
-	if info, err := os.Lstat(path); err == nil && info.Mode().Type() != os.ModeSocket {
-		return nil, errors.New("there is something else of that name")
-	}
-	free, err := os.CreateTemp(filepath.Dir(path), ".*.sock")
-	if err != nil {
-		return nil, err
-	}
-	if err := errors.Join(free.Close(), os.Remove(free.Name())); err != nil {
-		return nil, err
-	}
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: free.Name(), Net: "unix"})
-	if errors.Is(err, syscall.EINVAL) { // unix(7): 108 bytes
-		return nil, errors.New("the path is too long for a socket: give a shorter folder with `state DIR`")
-	}
-	if err != nil {
-		return nil, err
-	}
-	l.SetUnlinkOnClose(false) // the name is not the listener's for long
-	return l, nil
-}
-
-// takeOver gives the listener its name, and returns what then stands there.
-func takeOver(l *net.UnixListener, path string) (os.FileInfo, error) {
-	beside := l.Addr().String()
-	if err := os.Chmod(beside, socketMode); err != nil {
-		return nil, err
-	}
-	info, err := os.Lstat(beside)
-	if err != nil {
-		return nil, err
-	}
-	return info, os.Rename(beside, path)
-}
-
-// isAt reports whether a file is still at its path.
-func isAt(path string, mine os.FileInfo) bool {
-	now, err := os.Lstat(path)
-	return err == nil && os.SameFile(now, mine)
-}
-
-// ofProxies are header fields that only proxies add, beside all X-Forwarded ones.
-var ofProxies = []string{"Forwarded", "Via", "X-Real-Ip"}
-
-// isLocal reports whether a request comes from this machine, and was not handed on by a proxy here.
-func (s *server) isLocal(r *http.Request) bool {
-	if s.socket != "" {
-		return true
-	}
-	for name := range r.Header {
-		if slices.Contains(ofProxies, name) || strings.HasPrefix(name, "X-Forwarded-") {
-			return false
-		}
-	}
-	client, err := netip.ParseAddrPort(r.RemoteAddr)
-	return err == nil && client.Addr().Unmap().IsLoopback()
-}
-
-// isNamed reports whether a page elsewhere can not have made up the host that is asked: a name that somebody
-// lets lead to this machine (DNS rebinding) is none of ours.
-func (s *server) isNamed(host string) bool {
-	if s.socket != "" {
-		return true
-	}
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
-	if _, err := netip.ParseAddr(host); err == nil {
-		return true
-	}
-	return strings.EqualFold(strings.TrimSuffix(host, "."), "localhost")
 }

@@ -109,7 +109,7 @@ func TestSharedByBlocks(t *testing.T) {
 		t.Errorf("%s is shown, want a.test", got)
 	}
 	leaveA()
-	want := "the status is shown at http://" + o.Addr.String() + "/status.json\nplexctl is listened to at " + status.Socket(o.Dir)
+	want := "the status is shown at http://" + o.Addr.String() + "/\nplexctl is listened to at " + status.Socket(o.Dir)
 	if told.String() != want {
 		t.Errorf("told is\n%s\nwant\n%s", told.String(), want)
 	}

@@ -1,12 +1,18 @@
 // Package status shows how the clusters of a plexdns are, over HTTP and over a Unix socket, and takes the
-// operator's triggers.
+// operator's orders.
 //
-// GET /status.json is a [Document]. POST /detect starts a round of detection of the external addresses, and
-// POST /duckdns a look at the published record, with a push if it needs one; `?zone=ZONE` says whose. Both
-// answer 202 at once. What goes wrong is told as {"error": "..."}.
+//	GET  /             the page, which GET /live tells what changes
+//	GET  /status.json  a [Document]
+//	GET  /events.json  what has happened, oldest first, and GET /events as server-sent events, without an end;
+//	                   ?zone=ZONE&after=N
+//	POST /order        an order on a node, proxy or uplink: see [page.ReadOrder]
+//	POST /detect       a round of detection of the external addresses, started at once (202)
+//	POST /duckdns      a look at the published record, with a push if it needs one, started at once (202)
+//
+// A form's or query's zone says whose. What goes wrong is told as {"error": "..."}.
 //
 // Others than this machine see what their block's `public` shows them, and change nothing. The socket is for
-// those who may write to the state folder.
+// those who may write to the state folder: see [door.Door].
 package status
 
 import (
@@ -111,7 +117,7 @@ func (s *Servers) enter(name string, g *guest, listen func() (*server, error)) e
 			return err
 		}
 		if srv != nil {
-			next.guests.Store(srv.guests.Load())
+			next.house.Store(srv.house.Load())
 			srv.close()
 		}
 		if s.open == nil {
@@ -132,7 +138,7 @@ func (s *Servers) leave(names []string, g *guest) {
 		srv.change(func(guests []*guest) []*guest {
 			return slices.DeleteFunc(guests, func(other *guest) bool { return other == g })
 		})
-		if len(*srv.guests.Load()) == 0 {
+		if len(srv.house.Load().guests) == 0 {
 			delete(s.open, name)
 			empty = append(empty, srv)
 		}

@@ -36,16 +36,18 @@ type Cluster struct {
 	Level    Level
 	Headline string    // whether all is well, in a few words
 	Since    time.Time // since when; zero: not known
-	Troubles []Trouble // what is not well, the worst first
+	Why      string    // of a headline that is a trouble
+	Troubles []Trouble // what is not well, the worst first; see [Cluster.Judge]
 	Sections []Section
 	Events   []timeline.Event // oldest first
 }
 
-// Trouble is one thing that is not well.
+// Trouble is one thing that is not well: "plex1 is down since 12:00: connection refused".
 type Trouble struct {
 	Level Level
-	Text  string
+	Text  string    // what it is
 	Since time.Time // zero: not known
+	Why   string    // the words of whoever found it; empty: there is no more to say
 }
 
 // Section is a table below its title.
@@ -75,6 +77,7 @@ type Cell struct {
 // Form is a button that changes something. It is sent by POST, and answered with the page.
 type Form struct {
 	Label  string
+	About  string // whom it changes, for those who hear the label without seeing the row
 	Action string // the path
 	Fields []Field
 }

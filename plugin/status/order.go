@@ -1,0 +1,77 @@
+package status
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"plexha/plugin/status/door"
+	"plexha/plugin/status/page"
+	"plexha/zones"
+	"plexha/zones/board"
+)
+
+// order gives an order to the cluster that is asked for, or to the only one that has a subject of that name.
+func (s *server) order(r *http.Request) (int, any, error) {
+	o, err := page.ReadOrder(r.Form, time.Now())
+	if err != nil {
+		return 0, nil, door.Refuse(http.StatusBadRequest, "%v", err)
+	}
+	g, err := s.whose(o)
+	if err != nil {
+		return 0, nil, err
+	}
+	err = g.Order(board.OrderLine{Name: o.Name, Order: orders[o.Order], Until: o.Until, Why: o.Why})
+	if fault, ok := errors.AsType[*OrderError](err); ok {
+		return 0, nil, door.Refuse(http.StatusBadRequest, "%v", fault)
+	}
+	if err != nil {
+		return 0, nil, door.Refuse(http.StatusInternalServerError, "%v", err)
+	}
+	return http.StatusOK, Started{[]string{spoken(g.Zone())}}, nil
+}
+
+// orders are those that [page.ReadOrder] returns.
+var orders = map[string]zones.Order{
+	"up": zones.OrderUp, "drain": zones.OrderDrain, "down": zones.OrderDown, "none": zones.NoOrder,
+}
+
+// whose returns the cluster that an order is for.
+func (s *server) whose(o page.Order) (*guest, error) {
+	asked, err := s.asked(o.Zone)
+	if err != nil || len(asked) == 1 {
+		return first(asked), err
+	}
+	var have []*guest
+	for _, g := range asked {
+		if knows(g.Snapshot(), o.Name) {
+			have = append(have, g)
+		}
+	}
+	switch len(have) {
+	case 0:
+		return nil, door.Refuse(http.StatusNotFound, "no zone has %q: say which one with zone, of %s", o.Name, strings.Join(zonesOf(asked), " "))
+	case 1:
+		return have[0], nil
+	default:
+		return nil, door.Refuse(http.StatusBadRequest, "several zones have %q: say which one with zone, of %s", o.Name, strings.Join(zonesOf(have), " "))
+	}
+}
+
+func first(guests []*guest) *guest {
+	if len(guests) == 0 {
+		return nil
+	}
+	return guests[0]
+}
+
+// knows reports whether a snapshot has a node, a proxy or an uplink of that name.
+func knows(snap *zones.Snapshot, name string) bool {
+	for s := range snap.Subjects {
+		if s.Name == name {
+			return true
+		}
+	}
+	return false
+}
