@@ -232,6 +232,7 @@ func (a *acme) changes() []string {
 
 // TestACMEByHTTP: the main name, the nodes' and the apex each get a certificate, by a look at our ports.
 func TestACMEByHTTP(t *testing.T) {
+	t.Parallel()
 	a := newACME(t, "", netip.AddrPortFrom(inside, freePort(t, inside)))
 	a.startPlexproxy("acme mail@example.com")
 	for _, name := range []string{"plex.home.duckdns.org", "plex1.home.duckdns.org", "home.duckdns.org"} {
@@ -248,6 +249,7 @@ func TestACMEByHTTP(t *testing.T) {
 // TXT record that DuckDNS has. The name servers are found and asked at the addresses that they have in the
 // world.
 func TestACMEByDNS(t *testing.T) {
+	t.Parallel()
 	a := newACMEInWorld(t)
 	a.startPlexproxy("acme mail@example.com dns")
 	const wildcard, apex = "plex.home.duckdns.org", "home.duckdns.org"
@@ -282,6 +284,7 @@ func TestACMEByDNS(t *testing.T) {
 
 // TestACMERefusedByDuckDNS: the log says what is wrong, and not the token.
 func TestACMERefusedByDuckDNS(t *testing.T) {
+	t.Parallel()
 	a := newACMEInWorld(t)
 	a.duck.SetFault(standin.DuckKO)
 	proc := a.startPlexproxy("acme mail@example.com dns")

@@ -27,6 +27,7 @@ func shapeOf(m *dns.Msg) shape {
 }
 
 func TestAnswers(t *testing.T) {
+	t.Parallel()
 	h := newHome(t, homeConfig{proxies: 1})
 	var (
 		proxied = shape{Rcode: "NOERROR", AA: true, Answers: addrs(h.proxies...), Authority: []string{"NS"}}

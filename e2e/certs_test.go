@@ -16,6 +16,7 @@ import (
 
 // TestCertificateFiles: plexproxy serves the certificate that the files hold, also when they are replaced.
 func TestCertificateFiles(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	certificate, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	authority, err := standin.NewAuthority()

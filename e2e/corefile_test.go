@@ -14,6 +14,7 @@ import (
 // TestBadCorefiles starts plexdns with each Corefile of testdata/bad. It must end with code 1 and say why,
 // as the golden part of the file has it.
 func TestBadCorefiles(t *testing.T) {
+	t.Parallel()
 	files, err := filepath.Glob(filepath.Join("testdata", "bad", "*.txtar"))
 	if err != nil || len(files) < 20 {
 		t.Fatalf("%d bad Corefiles (%v), want 20 or more", len(files), err)

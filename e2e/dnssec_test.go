@@ -35,6 +35,7 @@ func newKey(t *testing.T) (key *dns.DNSKEY, file string) {
 // TestSigned asks with DO from many clients at once: the dnssec plugin appends to what it is handed, so that
 // answers which share memory would be torn.
 func TestSigned(t *testing.T) {
+	t.Parallel()
 	const clients, rounds = 64, 20
 	key, file := newKey(t)
 	h := newHome(t, homeConfig{proxies: 3, plugins: []string{"dnssec {\n        key file " + file + "\n    }"}})

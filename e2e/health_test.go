@@ -58,11 +58,14 @@ func byDig(ctx context.Context, p *plexdns) asker {
 }
 
 func TestAnswersFollowHealth(t *testing.T) {
+	t.Parallel()
 	t.Run("library", func(t *testing.T) {
+		t.Parallel()
 		h := newHome(t, homeConfig{proxies: 1})
 		followHealth(t, h, byLibrary(h.dns))
 	})
 	t.Run("dig", func(t *testing.T) {
+		t.Parallel()
 		gate.Need(t, gate.Tool("dig"))
 		h := newHome(t, homeConfig{proxies: 1})
 		followHealth(t, h, byDig(t.Context(), h.dns))

@@ -13,6 +13,7 @@ import (
 // TestNewPrefixesBecomeInternal: a client is in the house if its prefix is one of an interface that also holds a
 // private IPv4 address. The interface gets that one and another prefix while plexdns runs.
 func TestNewPrefixesBecomeInternal(t *testing.T) {
+	t.Parallel()
 	n := newNetwork(t)
 	p := newPlexdns(t)
 	p.ns = n.here

@@ -13,7 +13,8 @@ import (
 func TestBenchmarkOfProxiesRuns(t *testing.T) {
 	gate.Need(t, minutes, gate.Tool("wrk"), gate.Tool("haproxy"), gate.Tool("nginx"))
 	cmd := exec.CommandContext(t.Context(), "bash", "bench/proxy.sh")
-	cmd.Env = append(os.Environ(), "PLEXHA_BENCH_ROUNDS=1", "PLEXHA_BENCH_SECONDS=1", "PLEXHA_BENCH_MEMORY=1", "PLEXHA_BENCH_STREAMS=50")
+	cmd.Env = append(os.Environ(), "PLEXHA_BENCH_ROUNDS=1", "PLEXHA_BENCH_SECONDS=1", "PLEXHA_BENCH_MEMORY=1",
+		"PLEXHA_BENCH_STREAMS=50", "PLEXHA_BENCH_CALM=0")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)

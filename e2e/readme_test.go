@@ -46,6 +46,7 @@ func readmeBlock(t *testing.T, language, words string) string {
 // TestReadmeCorefile starts what README.md says to write, moved to this machine: each IPv4 address becomes one of
 // 127/8, and each port one that is free.
 func TestReadmeCorefile(t *testing.T) {
+	t.Parallel()
 	text := readmeBlock(t, "corefile", "plex {")
 	configs, err := corefile.Read("Corefile", strings.NewReader(text))
 	if err != nil {
@@ -101,6 +102,7 @@ type move struct{ from, to string }
 // TestReadmeProxy adds the lines to README.md's Corefile that it says to add, starts both programs with it, and asks
 // what it says to ask.
 func TestReadmeProxy(t *testing.T) {
+	t.Parallel()
 	lines := readmeBlock(t, "text", "tls      internal")
 	if !strings.Contains(lines, "tls      internal") || strings.Count(lines, "\n") != 3 {
 		t.Fatalf("want three lines, with tls internal: %q", lines)
@@ -140,6 +142,7 @@ func TestReadmeProxy(t *testing.T) {
 
 // TestReadmeCommands: the programs that README.md builds are there, and have the flags that it gives them.
 func TestReadmeCommands(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile(filepath.Join(root, "README.md"))
 	if err != nil {
 		t.Fatal(err)
@@ -170,6 +173,7 @@ func TestReadmeCommands(t *testing.T) {
 
 // TestReadmeUnit: the unit lets plexproxy write where the Corefile says, and waits for it to end.
 func TestReadmeUnit(t *testing.T) {
+	t.Parallel()
 	unit := readmeBlock(t, "ini", "plexproxy")
 	value := func(key string) string {
 		t.Helper()
@@ -187,7 +191,7 @@ func TestReadmeUnit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := regexp.MustCompile(`signal to stop \(default (\d+)s\)`).FindSubmatch(help)
+	m := regexp.MustCompile(`signal to stop \(default\s+(\d+)s\)`).FindSubmatch(help)
 	if m == nil {
 		t.Fatalf("-help names no grace:\n%s", help)
 	}
@@ -233,6 +237,7 @@ func TestReadmeOrders(t *testing.T) {
 
 // TestReadmeMistake makes the mistake that README.md shows in the Corefile that it shows, at the line that it says.
 func TestReadmeMistake(t *testing.T) {
+	t.Parallel()
 	want := readmeBlock(t, "text", "intervall")
 	place := regexp.MustCompile(`Corefile:(\d+): `).FindStringSubmatch(want)
 	if place == nil {

@@ -15,6 +15,7 @@ import (
 // the same records have the same serial, so that no secondary takes them for older ones, and none fetches them
 // in vain.
 func TestSerialsOutliveACrash(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "outside.zone")
 	writeFile(t, file, boxAt(1))
 	h := newHome(t, homeConfig{still: true, lines: []string{"zonefile external " + file}})

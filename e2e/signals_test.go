@@ -15,6 +15,7 @@ import (
 // TestReloadGoesOnAfterSIGUSR1 changes the Corefile after a SIGUSR1: in stock CoreDNS the first such signal
 // is the last time that anybody looks at the Corefile.
 func TestReloadGoesOnAfterSIGUSR1(t *testing.T) {
+	t.Parallel()
 	h := newHome(t, homeConfig{})
 	name := "plex." + zone
 	change := func(from, to string) {
@@ -52,6 +53,7 @@ func TestReloadGoesOnAfterSIGUSR1(t *testing.T) {
 
 // TestOtherSignals: a closed terminal ends nothing, an interrupt ends it well.
 func TestOtherSignals(t *testing.T) {
+	t.Parallel()
 	h := newHome(t, homeConfig{})
 	h.dns.proc.signal(t, syscall.SIGHUP)
 	h.dns.proc.signal(t, syscall.SIGUSR2)
@@ -67,6 +69,7 @@ func TestOtherSignals(t *testing.T) {
 
 // TestVersion: -version names ours, CoreDNS's and Go's.
 func TestVersion(t *testing.T) {
+	t.Parallel()
 	out, err := exec.CommandContext(t.Context(), programs.path(t, "plexdns"), "-version").Output()
 	if err != nil {
 		t.Fatal(err)
@@ -81,6 +84,7 @@ func TestVersion(t *testing.T) {
 // TestOrders: the orders file takes a node out of the answers and back in, while its state goes on being
 // tracked.
 func TestOrders(t *testing.T) {
+	t.Parallel()
 	h := newHome(t, homeConfig{lines: []string{"answer nodes first"}})
 	orders := h.dns.dir + "/home.duckdns.org.orders"
 	wait := func(want netip.Addr) {

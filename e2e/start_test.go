@@ -13,6 +13,7 @@ import (
 
 // TestStartsWithACorefileOnly: without one there is nothing to serve, and one line says so.
 func TestStartsWithACorefileOnly(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name string
 		args []string
@@ -40,6 +41,7 @@ func TestStartsWithACorefileOnly(t *testing.T) {
 
 // TestPlugins: -plugins lists what a Corefile may use, in the order in which a question meets it.
 func TestPlugins(t *testing.T) {
+	t.Parallel()
 	out, err := exec.CommandContext(t.Context(), programs.path(t, "plexdns"), "-plugins").Output()
 	if err != nil {
 		t.Fatal(err)
@@ -59,6 +61,7 @@ func TestPlugins(t *testing.T) {
 
 // TestUnknownPlugin: one that CoreDNS has and we do not is refused by name.
 func TestUnknownPlugin(t *testing.T) {
+	t.Parallel()
 	h := &home{tb: t, dns: newPlexdns(t)}
 	h.dns.write(h.corefile(homeConfig{lines: []string{"node plex1 127.0.1.1:1"}, plugins: []string{"dnstap /x"}}))
 	proc := startProcess(t, "", exec.CommandContext(t.Context(), programs.path(t, "plexdns"), "-conf", h.dns.file()))
@@ -72,6 +75,7 @@ func TestUnknownPlugin(t *testing.T) {
 
 // TestOtherSignalsDoNotHurryAStop: a supervisor that stops us may send more than SIGTERM at once.
 func TestOtherSignalsDoNotHurryAStop(t *testing.T) {
+	t.Parallel()
 	p := newPlexdns(t)
 	p.write((&home{dns: p}).corefile(homeConfig{lines: []string{"node plex1 127.0.1.1:1"}}))
 	for range 10 {

@@ -53,6 +53,7 @@ func (p *plexdns) transferred() ([]dns.RR, error) {
 }
 
 func TestTransferAndNotify(t *testing.T) {
+	t.Parallel()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -113,6 +114,7 @@ func TestTransferAndNotify(t *testing.T) {
 
 // TestNoTransferWithoutAddress: secondaries keep what they have rather than forget it.
 func TestNoTransferWithoutAddress(t *testing.T) {
+	t.Parallel()
 	c := withSecondaries(netip.MustParseAddrPort("127.0.0.1:9"))
 	c.exact = true
 	c.lines = append(c.lines, "internal 127.0.0.0/8", "answer nodes first")
@@ -195,8 +197,10 @@ zone "%[4]s" {
 
 // TestSecondaries: name servers of other makes take the external view, and its changes within seconds.
 func TestSecondaries(t *testing.T) {
+	t.Parallel()
 	for _, p := range peers {
 		t.Run(p.name, func(t *testing.T) {
+			t.Parallel()
 			gate.Need(t, gate.Tool(p.name))
 			own := netip.AddrPortFrom(inside, freePort(t, inside))
 			c := withSecondaries(own)

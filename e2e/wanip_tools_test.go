@@ -17,6 +17,7 @@ import (
 // TestEchoesBesideRealClients asks the stand-ins as people ask the real servers. A stand-in that only our own
 // code understands would prove nothing.
 func TestEchoesBesideRealClients(t *testing.T) {
+	t.Parallel()
 	gate.Need(t, gate.Tool("dig"), gate.Tool("kdig"), gate.Tool("curl"))
 	authority, err := standin.NewAuthority()
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 // TestZoneFilesAreFollowed changes zone files in every way in which people and programs do. The block has no
 // `reload`: its zone files are followed all the same.
 func TestZoneFilesAreFollowed(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	inFile, outFile := filepath.Join(dir, "inside.zone"), filepath.Join(dir, "mounted", "outside.zone")
 	writeFile(t, inFile, boxAt(1))

@@ -26,6 +26,7 @@
 #   PLEXHA_BENCH_SECONDS  of load for each proxy, row and round (2)
 #   PLEXHA_BENCH_STREAMS  open streams (1000)
 #   PLEXHA_BENCH_MEMORY   rounds of memory (3)
+#   PLEXHA_BENCH_CALM     seconds for a proxy to come to rest, before its memory is read (4)
 #
 # It takes about a quarter of an hour, and needs Go, wrk, haproxy and nginx, but no network and no root.
 #
@@ -37,6 +38,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 readonly ROUNDS=${PLEXHA_BENCH_ROUNDS:-9} SECONDS_EACH=${PLEXHA_BENCH_SECONDS:-2}
 readonly STREAMS=${PLEXHA_BENCH_STREAMS:-1000} MEMORY_ROUNDS=${PLEXHA_BENCH_MEMORY:-3}
+readonly CALM=${PLEXHA_BENCH_CALM:-4}
 
 readonly ZONE=home.duckdns.org
 readonly HOST=plex.$ZONE
@@ -412,14 +414,14 @@ hold() {
     stop "$proxy"
     start "$proxy"
     ready "$proxy"
-    sleep 1
+    sleep $((CALM / 4)) # nothing has been asked of it yet
     local before after
     before=$(memory "$proxy")
     : >"$DIR/held"
     "$DIR/bin/bench" hold -streams "$STREAMS" -slow "$slow" "$(address "$proxy" "$scheme")" "$DIR/$kind" >"$DIR/held" &
     PID[held]=$!
     while [[ ! -s $DIR/held ]] && kill -0 "${PID[held]}" 2>/dev/null; do sleep 0.1; done
-    sleep 4
+    sleep "$CALM"
     after=$(memory "$proxy")
     if ! kill "${PID[held]}" || ! wait "${PID[held]}"; then
         tail -n 20 "$DIR/$proxy.log" >&2
