@@ -5,3 +5,6 @@ package state
 // Lock takes the right to write a file. This system has no lock that ends with its process: it is the
 // operator's affair that one process alone writes the file.
 func Lock(string) (release func(), err error) { return func() {}, nil }
+
+// share does nothing: files here belong to whoever made them.
+func share(string) error { return nil }

@@ -4,10 +4,15 @@ package state_test
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
+	"testing/synctest"
 
 	"plexha/corefile/state"
+	"plexha/zones"
+	"plexha/zones/board"
 )
 
 func TestOneOwnerPerFile(t *testing.T) {
@@ -25,4 +30,70 @@ func TestOneOwnerPerFile(t *testing.T) {
 		t.Fatalf("after it was given up: %v", err)
 	}
 	again()
+}
+
+// TestOrdersAreTheFolders: both programs and plexctl may be of different users, who have the folder in common.
+func TestOrdersAreTheFolders(t *testing.T) {
+	for folder, want := range map[os.FileMode]os.FileMode{0o700: 0o600, 0o770: 0o660, 0o755: 0o644, 0o777: 0o664} {
+		t.Run(folder.String(), func(t *testing.T) {
+			o := ordersIn(t, "")
+			dir := filepath.Dir(o.File)
+			if err := os.Chmod(dir, folder); err != nil {
+				t.Fatal(err)
+			}
+			others := os.Getegid()
+			if os.Geteuid() == 0 {
+				others = 12345 // root may choose
+			}
+			if err := os.Chown(dir, -1, others); err != nil {
+				t.Fatal(err)
+			}
+			if err := o.Set(board.OrderLine{Name: "plex1", Order: zones.OrderUp}, members(), eight); err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range []string{o.File, o.File + ".lock"} {
+				info, err := os.Stat(name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				of := info.Sys().(*syscall.Stat_t)
+				if got := info.Mode().Perm(); got != want || int(of.Gid) != others {
+					t.Errorf("%s: mode %o of group %d, want %o of %d", filepath.Base(name), got, of.Gid, want, others)
+				}
+			}
+		})
+	}
+}
+
+// TestSetWaitsItsTurn while another process writes, but not for ever.
+func TestSetWaitsItsTurn(t *testing.T) {
+	up := board.OrderLine{Name: "plex1", Order: zones.OrderUp}
+	synctest.Test(t, func(t *testing.T) {
+		o := ordersIn(t, "")
+		release, err := state.Lock(o.File)
+		if err != nil {
+			t.Fatal(err)
+		}
+		written := make(chan error)
+		go func() { written <- o.Set(up, members(), eight) }()
+		synctest.Wait()
+		if got := content(t, o); got != "" {
+			t.Fatalf("it has not waited: %q", got)
+		}
+		release()
+		if err := <-written; err != nil || content(t, o) != "plex1 up\n" {
+			t.Errorf("the file holds %q, %v", content(t, o), err)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		o := ordersIn(t, "")
+		release, err := state.Lock(o.File)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer release()
+		if err := o.Set(up, members(), eight); !errors.Is(err, state.ErrTaken) {
+			t.Errorf("nobody gives it up: got %v, want %v", err, state.ErrTaken)
+		}
+	})
 }

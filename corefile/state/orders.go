@@ -6,7 +6,9 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"plexha/zones/board"
@@ -18,17 +20,20 @@ type OrdersBoard interface {
 	SetOrders(orders []board.OrderLine, now time.Time) (unknown []string)
 }
 
-// Orders is the orders file of a cluster. It is for one goroutine at a time.
+// Orders is the orders file of a cluster. Its methods may be called by several goroutines at once.
 type Orders struct {
 	File   string
 	Groups []string // the names of the `nodes` lines: who is named after one may be found yet
 
+	mu  sync.Mutex
 	bad bool // the last reading has failed
 }
 
 // Read takes over what the file says now, and returns what the log is to say of it. A bad file leaves the
 // orders as they were; one that does not exist holds none.
 func (o *Orders) Read(b OrdersBoard, now time.Time) []diary.Line {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	orders, err := o.load()
 	if err != nil {
 		o.bad = true
@@ -40,12 +45,21 @@ func (o *Orders) Read(b OrdersBoard, now time.Time) []diary.Line {
 		lines = append(lines, o.line(diary.Info, "nothing is wrong any more"))
 	}
 	for _, unknown := range b.SetOrders(orders, now) {
-		if slices.ContainsFunc(o.Groups, func(g string) bool { return strings.HasPrefix(unknown, g) }) {
+		if o.mayBeFound(unknown) {
 			continue
 		}
 		lines = append(lines, o.line(diary.Warning, fmt.Sprintf("there is no node, proxy or uplink %q", unknown)))
 	}
 	return lines
+}
+
+// mayBeFound reports whether a `nodes` line may find a node of that name: the line's name with a number.
+func (o *Orders) mayBeFound(name string) bool {
+	return slices.ContainsFunc(o.Groups, func(group string) bool {
+		number, ok := strings.CutPrefix(name, group)
+		n, err := strconv.ParseUint(number, 10, 16)
+		return ok && err == nil && n > 0
+	})
 }
 
 func (o *Orders) line(level diary.Level, text string) diary.Line {
