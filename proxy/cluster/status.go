@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"plexha/proxy/playback"
 	"plexha/zones"
 )
 
@@ -41,15 +42,35 @@ func (c *Cluster) Ready() (ok bool, word string) {
 
 // Status is what plexproxy shows of a cluster. Its times are UTC, and it holds nothing secret.
 type Status struct {
-	Zone     string       `json:"zone"` // as a person writes it
-	Version  string       `json:"version"`
-	At       time.Time    `json:"at"`
-	Ready    string       `json:"ready"` // the word of [Cluster.Ready]
-	Isolated bool         `json:"isolated"`
-	Nodes    []NodeStatus `json:"nodes"`
-	Pins     int          `json:"pins"`
-	Sessions int          `json:"sessions"`
-	Stalled  []string     `json:"stalled,omitempty"` // whose probes give no sign of life
+	Zone     string       `json:"zone"`     // its first one, as a person writes it
+	Version  string       `json:"version"`  // plexproxy's
+	At       time.Time    `json:"at"`       // when it was made
+	Ready    string       `json:"ready"`    // may clients be sent here: ready, or else starting, maintenance, no_node or stopped
+	Isolated bool         `json:"isolated"` // the canary is silent too: we are the ones cut off, and verdicts are held
+	Nodes    []NodeStatus `json:"nodes"`    // in file order, those that were found last
+	// Playing is the playbacks that this proxy sees, in the order in which they began.
+	Playing      []playback.Playback `json:"playing"`
+	Hosts        []HostStatus        `json:"hosts"`                  // the names of the first zone, and where they lead
+	Certificates []Certificate       `json:"certificates,omitempty"` // those that are served
+	Pins         int                 `json:"pins"`                   // clients and tokens whose node is known
+	Sessions     int                 `json:"sessions"`               // sessions whose node is known
+	Stalled      []string            `json:"stalled,omitempty"`      // whose probes give no sign of life
+}
+
+// HostStatus is where a name leads.
+type HostStatus struct {
+	Host string           `json:"host"`          // as a person writes it
+	To   []zones.NodeName `json:"to"`            // the nodes that new clients are given; empty: they get 503
+	Why  string           `json:"why,omitempty"` // in a few words
+}
+
+// Certificate is one that clients are shown.
+type Certificate struct {
+	Hosts     []string  `json:"hosts"`            // the names of ours that it is for
+	Issuer    string    `json:"issuer,omitempty"` // empty: there is no certificate
+	NotBefore time.Time `json:"not_before,omitzero"`
+	NotAfter  time.Time `json:"not_after,omitzero"`
+	Trouble   string    `json:"trouble,omitempty"` // why there is none, or which end is near
 }
 
 // NodeStatus is one node of a [Status].
@@ -57,9 +78,10 @@ type NodeStatus struct {
 	Name       zones.NodeName `json:"name"`
 	Dial       string         `json:"dial"` // HOST:PORT, as the Corefile has it
 	State      string         `json:"state"`
-	Since      time.Time      `json:"since,omitzero"` // when State last changed
-	Why        string         `json:"why,omitempty"`
-	Order      string         `json:"order,omitempty"`
+	Since      time.Time      `json:"since,omitzero"`  // when State last changed
+	Why        string         `json:"why,omitempty"`   // the last probe's words; none while all is well
+	New        bool           `json:"new,omitempty"`   // came with a reload, and is not used before it has a state
+	Order      string         `json:"order,omitempty"` // what the operator said
 	OrderUntil time.Time      `json:"order_until,omitzero"`
 	OrderWhy   string         `json:"order_why,omitempty"`
 	Identity   string         `json:"identity,omitempty"` // the machineIdentifier
@@ -75,7 +97,8 @@ func (c *Cluster) Status(now time.Time) Status {
 	sizes := c.pins.Sizes()
 	s := Status{
 		Zone: c.domain(), Version: c.opts.Version, At: now.UTC(), Ready: word,
-		Nodes: []NodeStatus{}, Pins: sizes.Pins, Sessions: sizes.Sessions,
+		Nodes: []NodeStatus{}, Playing: append([]playback.Playback{}, c.plays.List(now)...), Hosts: []HostStatus{},
+		Pins: sizes.Pins, Sessions: sizes.Sessions,
 	}
 	for _, subject := range c.Stalled(now) {
 		s.Stalled = append(s.Stalled, subject.String())
@@ -85,20 +108,32 @@ func (c *Cluster) Status(now time.Time) Status {
 		return s
 	}
 	s.Isolated = m.Snapshot.Isolated
+	plays := c.plays.Count(now)
 	for i := range m.Snapshot.Nodes {
-		s.Nodes = append(s.Nodes, c.nodeStatus(m, &m.Snapshot.Nodes[i]))
+		n := c.nodeStatus(m, &m.Snapshot.Nodes[i])
+		n.Playbacks = plays[n.Name]
+		s.Nodes = append(s.Nodes, n)
 	}
+	s.Hosts = append(s.Hosts, m.hosts()...)
 	return s
 }
 
 func (c *Cluster) nodeStatus(m *Moment, n *zones.NodeHealth) NodeStatus {
 	s := NodeStatus{
 		Name: n.Name, Dial: net.JoinHostPort(n.Host, strconv.Itoa(int(n.Port))),
-		State: n.State.String(), Since: n.Since.UTC(), Why: n.Why, Identity: n.Identity,
+		State: n.State.String(), Since: utc(n.Since), Why: n.Why, New: n.New, Identity: n.Identity,
 		Open: c.admin.isOpen(n), Refused: m.Open[n.Name], Draining: n.Order == zones.OrderDrain,
 	}
 	if n.Order != zones.NoOrder {
-		s.Order, s.OrderUntil, s.OrderWhy = n.Order.String(), n.OrderUntil.UTC(), n.OrderWhy
+		s.Order, s.OrderUntil, s.OrderWhy = n.Order.String(), utc(n.OrderUntil), n.OrderWhy
 	}
 	return s
+}
+
+// utc returns a time in UTC; the zero Time stays what it is.
+func utc(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return t.UTC()
 }
