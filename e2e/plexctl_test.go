@@ -21,7 +21,7 @@ func TestPlexctl(t *testing.T) {
 		{args: "duckdns -h", out: "usage: plexctl duckdns"},
 		{args: "version", out: "plexctl-"},
 		{args: "", errw: "plexctl: no command: see plexctl help\n", code: 1},
-		{args: "dmeo", errw: "plexctl: unknown command \"dmeo\": see plexctl help\n", code: 1},
+		{args: "dmeo", errw: "plexctl: unknown command \"dmeo\": did you mean demo?: see plexctl help\n", code: 1},
 		{args: "demo now", errw: "plexctl: reading the arguments: unexpected \"now\": see plexctl demo -h\n", code: 1},
 		{args: "child", errw: "being a child: unexpected []: only plexctl demo starts children\n", code: 1},
 	}

@@ -34,9 +34,11 @@ func (b *Blocks) Define(flags *flag.FlagSet) {
 }
 
 // File returns the Corefile: the one that is named, else the first of the usual ones that exists.
-func (b *Blocks) File() (string, error) {
-	if b.Conf != "" {
-		return b.Conf, nil
+func (b *Blocks) File() (string, error) { return find(b.Conf, usual...) }
+
+func find(conf string, usual ...string) (string, error) {
+	if conf != "" {
+		return conf, nil
 	}
 	for _, file := range usual {
 		if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {

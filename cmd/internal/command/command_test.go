@@ -204,6 +204,22 @@ func TestBlocks(t *testing.T) {
 	}
 }
 
+// TestWhereTheCorefileIs: the one that is named, else the first of the usual ones.
+func TestWhereTheCorefileIs(t *testing.T) {
+	dir := t.TempDir()
+	here, packaged := filepath.Join(dir, "none"), filepath.Join(dir, "Corefile")
+	write(t, packaged, "")
+	if got, err := command.Find("", here, packaged); got != packaged || err != nil {
+		t.Errorf("got %q, %v", got, err)
+	}
+	if got, err := command.Find("mine", here, packaged); got != "mine" || err != nil {
+		t.Errorf("got %q, %v", got, err)
+	}
+	if _, err := command.Find("", here); !errors.Is(err, command.ErrNoCorefile) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func write(t *testing.T, name, text string) {
 	t.Helper()
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {

@@ -84,9 +84,12 @@ func usage(set *flag.FlagSet, err error) error {
 	return &UsageError{err}
 }
 
+// leastRead is how many letters must be read to guess what was meant.
+const leastRead = 3
+
 // meant returns a hint at the word that comes nearest to what was read, or nothing.
 func meant(prefix, read string, words []string) string {
-	if word := corefile.Nearest(read, words); word != "" {
+	if word := corefile.Nearest(read, words); word != "" && len(read) >= leastRead {
 		return fmt.Sprintf(": did you mean %s%s?", prefix, word)
 	}
 	return ""

@@ -52,26 +52,26 @@ func (p *Program) find(args []string) (*Command, []string) {
 func (p *Program) runGroup(args []string, out io.Writer) error {
 	group := p.group(args[0])
 	if len(group) == 0 {
-		return p.unknown(args[0], p.Shown(), "")
+		return p.unknown(args[0])
 	}
 	if len(args) == 1 || slices.Contains(helpWords, args[1]) {
 		_, err := io.WriteString(out, p.HelpOf(args[0]))
 		return err
 	}
-	return p.unknown(args[0]+" "+args[1], group, args[0]+" -h")
+	var words []string
+	for _, c := range group {
+		words = append(words, strings.TrimPrefix(c.Name, args[0]+" "))
+	}
+	return fmt.Errorf("unknown command %q%s: see %s %s -h", args[0]+" "+args[1], meant(args[0]+" ", args[1], words), p.Name, args[0])
 }
 
-func (p *Program) unknown(name string, commands []Command, help string) error {
+func (p *Program) unknown(name string) error {
 	words := []string{"help"}
-	for _, c := range commands {
-		words = append(words, c.Name)
+	for _, c := range p.Shown() {
 		group, _, _ := strings.Cut(c.Name, " ")
-		words = append(words, group)
+		words = append(words, c.Name, group)
 	}
-	if help == "" {
-		help = "help"
-	}
-	return fmt.Errorf("unknown command %q%s: see %s %s", name, meant("", name, words), p.Name, help)
+	return fmt.Errorf("unknown command %q%s: see %s help", name, meant("", name, words), p.Name)
 }
 
 // help prints the help of the program, of a command or of a group.
@@ -83,7 +83,7 @@ func (p *Program) help(args []string, out io.Writer) error {
 		_, err := io.WriteString(out, p.Help())
 		return err
 	case c == nil && len(p.group(name)) == 0, len(rest) > 0:
-		return p.unknown(name, p.Shown(), "")
+		return p.unknown(name)
 	default:
 		_, err := io.WriteString(out, p.HelpOf(name))
 		return err

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	"plexha/cmd/internal/command"
 	"plexha/cmd/internal/socket"
 	"plexha/corefile"
 	"plexha/corefile/token"
@@ -21,60 +22,67 @@ import (
 	"plexha/zones"
 )
 
-// DuckDNSUsage is what `plexctl duckdns -h` prints.
-const DuckDNSUsage = `usage: plexctl duckdns once|verify|clear [-n] [-conf FILE] [-zone ZONE]
+var (
+	onceCommand = command.Command{
+		Name: "duckdns once", Summary: "push the external address, if DuckDNS shows another one",
+		About: `Finds the external address, and pushes it if DuckDNS shows another one. A
+plexdns that runs here is asked to do it; else plexctl does, and believes what
+has a quorum in one round.`,
+		Flags: &command.Flags{Define: func(set *flag.FlagSet) { new(options).defineDry(set) }},
+		Run:   forEach(once, (*options).defineDry),
+	}
+	verifyCommand = command.Command{
+		Name: "duckdns verify", Summary: "show what DuckDNS's name servers show",
+		About: `Shows what each of DuckDNS's name servers shows, beside the external address.
+Exit code 1 if they differ.`,
+		Flags: &command.Flags{Define: func(set *flag.FlagSet) { new(options).Define(set) }},
+		Run:   forEach(verify, func(o *options, set *flag.FlagSet) { o.Define(set) }),
+	}
+	clearCommand = command.Command{
+		Name: "duckdns clear", Summary: "take the addresses away from DuckDNS",
+		About: `Takes the addresses away, of BOTH families: DuckDNS cannot clear one alone, and
+clients outside find nothing until one is pushed again.`,
+		Flags: &command.Flags{Define: func(set *flag.FlagSet) { new(options).defineClear(set) }},
+		Run:   forEach(clearBoth, (*options).defineClear),
+	}
+)
 
-  once    find the external address, and push it if DuckDNS shows another one.
-          A plexdns that runs here is asked to do it; else plexctl does, and
-          believes what has a quorum in one round
-  verify  show what each of DuckDNS's name servers shows, beside the external
-          address; exit code 1 if they differ
-  clear   take the addresses away, of BOTH families: DuckDNS cannot clear one
-          alone, and clients outside find nothing until one is pushed again
+func (o *options) defineDry(set *flag.FlagSet) {
+	o.Define(set)
+	set.BoolVar(&o.dryRun, "n", false, "only show what would be sent, without the token")
+}
 
-  -n          only show what would be sent, without the token
-  -yes        with clear: do it
-  -conf FILE  the Corefile (default Corefile, else /etc/plexha/Corefile)
-  -zone ZONE  the block of this zone alone (default all that have a duckdns line)
-`
+func (o *options) defineClear(set *flag.FlagSet) {
+	o.defineDry(set)
+	set.BoolVar(&o.really, "yes", false, "do it")
+}
 
 // task is what a subcommand does for a block.
 type task func(ctx context.Context, o *options, cfg *corefile.Config, p *page) error
 
-// DuckDNS is `plexctl duckdns` with these arguments.
-func DuckDNS(ctx context.Context, args []string, out io.Writer) error {
-	tasks := map[string]task{"once": once, "verify": verify, "clear": clearBoth}
-	name := "-h"
-	if len(args) > 0 {
-		name, args = args[0], args[1:]
+// forEach runs a task for each block that is asked about and has a record.
+func forEach(do task, define func(*options, *flag.FlagSet)) func(context.Context, []string, io.Reader, io.Writer, io.Writer) error {
+	return func(ctx context.Context, args []string, _ io.Reader, out, _ io.Writer) error {
+		var o options
+		if err := parse(args, func(set *flag.FlagSet) { define(&o, set) }); err != nil {
+			return err
+		}
+		blocks, err := o.kept()
+		if err != nil {
+			return err
+		}
+		p := &page{w: out}
+		var errs []error
+		for _, cfg := range blocks {
+			errs = append(errs, do(ctx, &o, cfg, p))
+		}
+		return errors.Join(append(errs, p.err)...)
 	}
-	do, known := tasks[name]
-	if !known && !slices.Contains([]string{"-h", "-help", "--help"}, name) {
-		return fmt.Errorf("unknown command %q: see plexctl duckdns -h", name)
-	}
-	o, err := parse("duckdns "+name, args)
-	if !known || errors.Is(err, flag.ErrHelp) {
-		_, err := io.WriteString(out, DuckDNSUsage)
-		return err
-	}
-	if err != nil {
-		return err
-	}
-	blocks, err := o.kept()
-	if err != nil {
-		return err
-	}
-	p := &page{w: out}
-	var errs []error
-	for _, cfg := range blocks {
-		errs = append(errs, do(ctx, &o, cfg, p))
-	}
-	return errors.Join(append(errs, p.err)...)
 }
 
 // kept returns the blocks that are asked about and have a record.
 func (o *options) kept() ([]*corefile.Config, error) {
-	blocks, err := o.blocks()
+	blocks, err := o.Load()
 	if err != nil {
 		return nil, err
 	}

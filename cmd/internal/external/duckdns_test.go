@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"plexha/cmd/internal/external"
 	"plexha/e2e/standin"
 )
 
@@ -79,7 +78,7 @@ func TestOnce(t *testing.T) {
 			if tc.change != nil {
 				tc.change(h)
 			}
-			out, err := h.says(external.DuckDNS, append([]string{"once"}, tc.args...)...)
+			out, err := h.says("duckdns once", tc.args...)
 			want(t, out, err, tc.words, tc.wrong)
 			if calls := h.duck.Calls(); len(calls) != tc.calls || h.record() != tc.holds {
 				t.Errorf("%d calls, and DuckDNS holds %s; want %d and %s\n%+v", len(calls), h.record(), tc.calls, tc.holds, calls)
@@ -92,7 +91,7 @@ func TestOnce(t *testing.T) {
 func TestVerify(t *testing.T) {
 	h := newHouse(t)
 	h.holds(truth)
-	out, err := h.says(external.DuckDNS, "verify")
+	out, err := h.says("duckdns verify")
 	want(t, out, err, nil, "")
 	h.golden(t, "verify.txt", out)
 	for _, tc := range []struct {
@@ -126,7 +125,7 @@ func TestVerify(t *testing.T) {
 			h := newHouse(t)
 			h.holds(truth)
 			tc.change(h)
-			out, err := h.says(external.DuckDNS, "verify")
+			out, err := h.says("duckdns verify")
 			want(t, out, err, tc.words, tc.wrong)
 			if calls := h.duck.Calls(); len(calls) > 0 {
 				t.Errorf("it calls DuckDNS: %+v", calls)
@@ -154,7 +153,7 @@ func TestClear(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			h := newHouse(t)
 			h.duck.SetRecord("home", both)
-			out, err := h.says(external.DuckDNS, append([]string{"clear"}, tc.args...)...)
+			out, err := h.says("duckdns clear", tc.args...)
 			want(t, out, err, tc.words, tc.wrong)
 			if got := h.duck.Record("home"); got != tc.left {
 				t.Errorf("left is %+v, want %+v", got, tc.left)
@@ -169,7 +168,7 @@ func TestClearThatFails(t *testing.T) {
 	t.Cleanup(api.Close)
 	h.api = api.URL
 	h.write("")
-	out, err := h.says(external.DuckDNS, "clear", "-yes")
+	out, err := h.says("duckdns clear", "-yes")
 	want(t, out, err, nil, "DuckDNS answers 502 Bad Gateway")
 	if strings.Contains(out, "has cleared") {
 		t.Errorf("it claims to have done it:\n%s", out)
@@ -179,6 +178,6 @@ func TestClearThatFails(t *testing.T) {
 func TestNoRecordToLookAfter(t *testing.T) {
 	h := newHouse(t)
 	h.file("Corefile", "home.test {\nplex {\nnode plex1 127.0.0.1\n}\n}\n")
-	_, err := h.says(external.DuckDNS, "once")
+	_, err := h.says("duckdns once")
 	want(t, "", err, nil, "no block that is asked about has a duckdns line")
 }

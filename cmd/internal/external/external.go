@@ -4,18 +4,16 @@ package external
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
+	"plexha/cmd/internal/command"
 	"plexha/corefile"
 	"plexha/plugin/probe"
 	"plexha/plugin/wanip"
@@ -23,94 +21,35 @@ import (
 	"plexha/zones/board"
 )
 
-// options are the command line of both commands.
+// Commands are the commands.
+var Commands = []command.Command{probeCommand, onceCommand, verifyCommand, clearCommand}
+
+// options are the command line of all commands, each of which has some of it.
 type options struct {
-	conf, zone, uplink   string
+	command.Blocks
+
+	uplink               string
 	ipv4, ipv6           bool
 	json, dryRun, really bool
 }
 
-// flags returns the flags that a command has.
-func (o *options) flags(command string) *flag.FlagSet {
-	flags := flag.NewFlagSet(command, flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	flags.StringVar(&o.conf, "conf", "", "")
-	flags.StringVar(&o.zone, "zone", "", "")
-	if command == "probe" {
-		flags.StringVar(&o.uplink, "uplink", "", "")
-		flags.BoolVar(&o.ipv4, "4", false, "")
-		flags.BoolVar(&o.ipv6, "6", false, "")
-		flags.BoolVar(&o.json, "json", false, "")
-		return flags
+// parse reads the arguments of a command whose options are in o.
+func parse(args []string, define func(*flag.FlagSet)) error {
+	rest, err := command.Parse(args, define)
+	if err == nil && len(rest) > 0 {
+		err = command.Usagef("unexpected %q", rest[0])
 	}
-	flags.BoolVar(&o.dryRun, "n", false, "")
-	if command == "duckdns clear" {
-		flags.BoolVar(&o.really, "yes", false, "")
-	}
-	return flags
-}
-
-// parse reads the arguments of a command. The error is [flag.ErrHelp] if they ask for it.
-func parse(command string, args []string) (options, error) {
-	var o options
-	flags := o.flags(command)
-	err := flags.Parse(args)
-	if err == nil && flags.NArg() > 0 {
-		err = fmt.Errorf("unexpected %q", flags.Arg(0))
-	}
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		program, _, _ := strings.Cut(command, " ")
-		err = fmt.Errorf("reading the arguments: %w: see plexctl %s -h", err, program)
-	}
-	if !o.ipv4 && !o.ipv6 {
-		o.ipv4, o.ipv6 = true, true
-	}
-	return o, err
+	return err
 }
 
 // families returns those that are asked about.
 func (o *options) families() []zones.Family {
+	if !o.ipv4 && !o.ipv6 {
+		return zones.Families()
+	}
 	return slices.DeleteFunc(zones.Families(), func(f zones.Family) bool {
 		return f == zones.IPv4 && !o.ipv4 || f == zones.IPv6 && !o.ipv6
 	})
-}
-
-// blocks reads the Corefile, and returns the blocks that are asked about.
-func (o *options) blocks() ([]*corefile.Config, error) {
-	// As plexdns looks for it, then where packages put it.
-	conf, err := find(o.conf, "Corefile", "/etc/plexha/Corefile")
-	if err != nil {
-		return nil, err
-	}
-	all, err := corefile.Load(conf)
-	if err != nil {
-		return nil, err
-	}
-	zone := strings.ToLower(strings.TrimSuffix(o.zone, ".")) + "."
-	if zone == "." {
-		return all, nil
-	}
-	var names []string
-	for _, cfg := range all {
-		if slices.Contains(cfg.Cluster.Origins, zone) {
-			return []*corefile.Config{cfg}, nil
-		}
-		names = append(names, zoneOf(cfg))
-	}
-	return nil, fmt.Errorf("there is no zone %q in %s: want one of %s", o.zone, conf, strings.Join(names, " "))
-}
-
-// find returns the Corefile: the one that is named, else the first of the usual ones that exists.
-func find(conf string, usual ...string) (string, error) {
-	if conf != "" {
-		return conf, nil
-	}
-	for _, file := range usual {
-		if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
-			return file, nil
-		}
-	}
-	return "", errors.New("there is no Corefile: name one with -conf FILE")
 }
 
 // zoneOf returns the name that a block goes by, as a person writes it.

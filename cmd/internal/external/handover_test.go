@@ -139,7 +139,7 @@ func TestOnceByPlexdns(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			h := newHouse(t)
 			d := h.start(t, tc.push)
-			out, err := h.says(external.DuckDNS, "once")
+			out, err := h.says("duckdns once")
 			want(t, out, err, tc.words, tc.wrong)
 			if d.detected != 1 || d.pushed != 1 || len(h.duck.Calls()) > 0 {
 				t.Errorf("%d rounds and %d pushes were asked for, and DuckDNS was called %d times; want 1, 1 and 0",
@@ -153,7 +153,7 @@ func TestOnceByPlexdns(t *testing.T) {
 func TestDryRunBesidePlexdns(t *testing.T) {
 	h := newHouse(t)
 	d := h.start(t, func(*duckdns.Report) {})
-	out, err := h.says(external.DuckDNS, "once", "-n")
+	out, err := h.says("duckdns once", "-n")
 	want(t, out, err, []string{"ipv4: would send GET"}, "")
 	if d.detected+d.pushed > 0 {
 		t.Error("it has plexdns do something")
@@ -164,7 +164,7 @@ func TestDryRunBesidePlexdns(t *testing.T) {
 func TestClearBesidePlexdns(t *testing.T) {
 	h := newHouse(t)
 	h.start(t, func(*duckdns.Report) {})
-	out, err := h.says(external.DuckDNS, "clear", "-yes")
+	out, err := h.says("duckdns clear", "-yes")
 	want(t, out, err, []string{"a plexdns runs here, which will push again"}, "")
 }
 
@@ -175,7 +175,7 @@ func TestPlexdnsOfAnotherCorefile(t *testing.T) {
 	conf := h.config()
 	h.file("Corefile", "den.duckdns.org {\nplex {\nnode plex1 127.0.0.1\nuplink wan 203.0.113.7\nduckdns den token "+
 		duckToken+"\nstate "+conf.State.Dir+"\n}\n}\n")
-	_, err := h.says(external.DuckDNS, "once")
+	_, err := h.says("duckdns once")
 	want(t, "", err, nil, "the plexdns that runs here does not serve den.duckdns.org: give the Corefile that it reads with -conf FILE")
 }
 

@@ -11,28 +11,32 @@ import (
 	"strings"
 	"time"
 
+	"plexha/cmd/internal/command"
 	"plexha/corefile"
 	"plexha/plugin/status"
 	"plexha/plugin/wanip"
 	"plexha/zones"
 )
 
-// ProbeUsage is what `plexctl probe -h` prints.
-const ProbeUsage = `usage: plexctl probe [-conf FILE] [-zone ZONE] [-uplink NAME] [-4] [-6] [-json]
-
-Asks each source of the external address once, and shows side by side what they
+var probeCommand = command.Command{
+	Name: "probe", Summary: "show what each source says of the external address",
+	About: `Asks each source of the external address once, and shows side by side what they
 say and why what they say is refused. Nothing is written, and nobody is told.
-
-  -conf FILE    the Corefile (default Corefile, else /etc/plexha/Corefile)
-  -zone ZONE    the block of this zone alone (default all)
-  -uplink NAME  this uplink alone (default all)
-  -4, -6        this family alone
-  -json         as status.json shows it
 
 Exit code 0 if a quorum stands behind an address of each family that there is:
 two operators who say the same, one of them by a transport that nobody on the
-way can meddle with.
-`
+way can meddle with.`,
+	Flags: &command.Flags{Define: func(set *flag.FlagSet) { new(options).defineProbe(set) }},
+	Run:   probeSources,
+}
+
+func (o *options) defineProbe(set *flag.FlagSet) {
+	o.Define(set)
+	set.StringVar(&o.uplink, "uplink", "", "`NAME` this uplink alone (default all)")
+	set.BoolVar(&o.ipv4, "4", false, "IPv4 alone")
+	set.BoolVar(&o.ipv6, "6", false, "IPv6 alone")
+	set.BoolVar(&o.json, "json", false, "as status.json shows it")
+}
 
 // surveyed is one uplink of a block after a round.
 type surveyed struct {
@@ -40,14 +44,9 @@ type surveyed struct {
 	report wanip.Report
 }
 
-// Probe is `plexctl probe` with these arguments.
-func Probe(ctx context.Context, args []string, out io.Writer) error {
-	o, err := parse("probe", args)
-	if errors.Is(err, flag.ErrHelp) {
-		_, err := io.WriteString(out, ProbeUsage)
-		return err
-	}
-	if err != nil {
+func probeSources(ctx context.Context, args []string, _ io.Reader, out, _ io.Writer) error {
+	var o options
+	if err := parse(args, o.defineProbe); err != nil {
 		return err
 	}
 	all, err := o.surveys(ctx)
@@ -64,7 +63,7 @@ func Probe(ctx context.Context, args []string, out io.Writer) error {
 
 // surveys asks about the uplinks that are meant, one block after the other.
 func (o *options) surveys(ctx context.Context) ([]surveyed, error) {
-	blocks, err := o.blocks()
+	blocks, err := o.Load()
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +98,7 @@ func (o *options) narrow(cfg *corefile.Config) *corefile.Config {
 	c.Cluster.Uplinks, c.Uplinks = nil, nil
 	for i, u := range cfg.Uplinks {
 		if o.uplink == "" || o.uplink == u.Name {
-			u.NoIPv6 = u.NoIPv6 || !o.ipv6
+			u.NoIPv6 = u.NoIPv6 || !slices.Contains(o.families(), zones.IPv6)
 			c.Cluster.Uplinks = append(c.Cluster.Uplinks, cfg.Cluster.Uplinks[i])
 			c.Uplinks = append(c.Uplinks, u)
 		}

@@ -13,7 +13,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"plexha/cmd/internal/external"
 	"plexha/e2e/standin"
 )
 
@@ -44,7 +43,7 @@ func (h *house) golden(t *testing.T, name, got string) {
 // TestProbe: every source stands beside the others, and one sentence says what is to be believed.
 func TestProbe(t *testing.T) {
 	h := newHouse(t)
-	out, err := h.says(external.Probe)
+	out, err := h.says("probe")
 	want(t, out, err, nil, "")
 	h.golden(t, "probe.txt", out)
 }
@@ -55,7 +54,7 @@ func TestProbeOfTrouble(t *testing.T) {
 	h.opendns.Tell(netip.MustParseAddr("100.64.0.7"))
 	h.stun.SetFault(standin.EchoFail)
 	h.word("no address")
-	out, err := h.says(external.Probe, "-4")
+	out, err := h.says("probe", "-4")
 	want(t, out, err, nil, "uplink wan: no ipv4 address that can be believed")
 	h.golden(t, "trouble.txt", out)
 }
@@ -138,7 +137,7 @@ func TestProbeVerdicts(t *testing.T) {
 			if tc.change != nil {
 				tc.change(h)
 			}
-			out, err := h.says(external.Probe, tc.args...)
+			out, err := h.says("probe", tc.args...)
 			want(t, out, err, tc.words, tc.wrong)
 		})
 	}
@@ -147,7 +146,7 @@ func TestProbeVerdicts(t *testing.T) {
 func TestProbeJSON(t *testing.T) {
 	h := newHouse(t)
 	h.opendns.Tell(netip.MustParseAddr("10.0.0.1"))
-	out, err := h.says(external.Probe, "-json")
+	out, err := h.says("probe", "-json")
 	want(t, out, err, nil, "")
 	var shown []struct {
 		Zone, Uplink string
@@ -172,41 +171,21 @@ func TestProbeJSON(t *testing.T) {
 
 func TestArguments(t *testing.T) {
 	t.Chdir(t.TempDir())
-	for _, tc := range []struct {
-		do    command
-		args  []string
-		out   string
-		wrong string
-	}{
-		{do: external.Probe, args: []string{"-h"}, out: "usage: plexctl probe"},
-		{do: external.Probe, args: []string{"-x"}, wrong: "reading the arguments: flag provided but not defined: -x: see plexctl probe -h"},
-		{do: external.Probe, args: []string{"now"}, wrong: `reading the arguments: unexpected "now": see plexctl probe -h`},
-		{do: external.Probe, args: []string{"-conf", "none"}, wrong: "reading the Corefile: open none"},
-		{do: external.DuckDNS, args: nil, out: "usage: plexctl duckdns"},
-		{do: external.DuckDNS, args: []string{"-h"}, out: "usage: plexctl duckdns"},
-		{do: external.DuckDNS, args: []string{"once", "-h"}, out: "usage: plexctl duckdns"},
-		{do: external.DuckDNS, args: []string{"twice"}, wrong: `unknown command "twice": see plexctl duckdns -h`},
-		{do: external.DuckDNS, args: []string{"once", "-yes"}, wrong: "flag provided but not defined: -yes: see plexctl duckdns -h"},
+	for _, tc := range []struct{ args, out, wrong string }{
+		{args: "probe -h", out: "usage: plexctl probe [-4] [-6] "},
+		{args: "probe -x", wrong: "reading the arguments: flag provided but not defined: -x: see plexctl probe -h"},
+		{args: "probe now", wrong: `reading the arguments: unexpected "now": see plexctl probe -h`},
+		{args: "probe -conf none", wrong: "reading the Corefile: open none"},
+		{args: "duckdns", out: "usage: plexctl duckdns COMMAND"},
+		{args: "duckdns -h", out: "usage: plexctl duckdns COMMAND"},
+		{args: "duckdns once -h", out: "usage: plexctl duckdns once [-conf FILE] [-n]"},
+		{args: "duckdns twice", wrong: `unknown command "duckdns twice": see plexctl duckdns -h`},
+		{args: "duckdns once -yes", wrong: "flag provided but not defined: -yes: see plexctl duckdns once -h"},
 	} {
-		t.Run(strings.Join(tc.args, " "), func(t *testing.T) {
+		t.Run(tc.args, func(t *testing.T) {
 			var out strings.Builder
-			err := tc.do(t.Context(), tc.args, &out)
+			err := run(t.Context(), strings.Fields(tc.args), &out)
 			want(t, out.String(), err, []string{tc.out}, tc.wrong)
 		})
-	}
-}
-
-// TestWhereTheCorefileIs: the one that is named, else the first of the usual ones.
-func TestWhereTheCorefileIs(t *testing.T) {
-	h := newHouse(t)
-	here, packaged := filepath.Join(h.dir, "none"), filepath.Join(h.dir, "Corefile")
-	if got, err := external.Find("", here, packaged); got != packaged || err != nil {
-		t.Errorf("got %q, %v", got, err)
-	}
-	if got, err := external.Find("mine", here, packaged); got != "mine" || err != nil {
-		t.Errorf("got %q, %v", got, err)
-	}
-	if _, err := external.Find("", here); err == nil || err.Error() != "there is no Corefile: name one with -conf FILE" {
-		t.Errorf("got %v", err)
 	}
 }

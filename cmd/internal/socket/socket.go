@@ -1,4 +1,4 @@
-// Package socket asks a plexdns that runs on this machine, over the socket in its state folder.
+// Package socket asks the plexdns and plexproxy that run, over the sockets in their state folders or over HTTP.
 package socket
 
 import (
@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -25,106 +27,220 @@ const (
 	maxAnswer = 4 << 20 // 64 nodes with all that is known of them are a tenth of that
 )
 
-// ErrNone is that no plexdns listens at the socket.
-var ErrNone = errors.New("no plexdns runs with that state folder")
+// Program is one of those that can be asked.
+type Program string
 
-// Client asks at one socket.
-type Client struct{ Path string }
+// The programs.
+const (
+	Plexdns   Program = "plexdns"
+	Plexproxy Program = "plexproxy"
+)
 
-// Of returns the client for a block: plexdns's socket stands in the folder of its `state` line, or else in the
-// first one of the usual folders that has one. Nothing is made or written there.
-func Of(s corefile.State) Client {
-	if s.Dir != "" {
-		return Client{status.Socket(s.Dir)}
+// Path returns the socket of a program in a state folder.
+func (p Program) Path(dir string) string {
+	if p == Plexdns {
+		return status.Socket(dir)
 	}
-	return first(corefile.DefaultStateDirs())
+	return filepath.Join(dir, string(p)+".sock")
+}
+
+// ErrNone is that nobody listens at the socket.
+var ErrNone = errors.New("nobody is there")
+
+// noneError is an ErrNone that says of whom.
+type noneError struct{ Client }
+
+func (e noneError) Error() string {
+	if e.Program == "" {
+		return "there is nobody at " + e.place()
+	}
+	return fmt.Sprintf("no %s runs with that state folder: there is nobody at %s", e.Program, e.place())
+}
+
+func (e noneError) Is(target error) bool { return target == ErrNone }
+
+// Client asks one instance.
+type Client struct {
+	Path    string  // of its Unix socket
+	URL     string  // without a Path: such as http://192.168.1.53:8053
+	Program Program // who it should be; empty: either
+}
+
+// Of returns the client of the plexdns that serves a block: its socket stands in the folder of the `state` line, or
+// else in the first one of the usual folders that has one. Nothing is made or written there.
+func Of(s corefile.State) Client { return Plexdns.of(s) }
+
+// ProxyOf returns the client of the plexproxy that serves a block.
+func ProxyOf(s corefile.State) Client { return Plexproxy.of(s) }
+
+func (p Program) of(s corefile.State) Client {
+	if s.Dir != "" {
+		return Client{Path: p.Path(s.Dir), Program: p}
+	}
+	return p.first(corefile.DefaultStateDirs())
 }
 
 // first returns the client for the first folder that has a socket, or else for the first folder.
-func first(dirs []string) Client {
+func (p Program) first(dirs []string) Client {
 	for _, dir := range dirs {
-		path := status.Socket(dir)
-		if _, err := os.Stat(path); err == nil {
-			return Client{path}
+		if _, err := os.Stat(p.Path(dir)); err == nil {
+			return Client{Path: p.Path(dir), Program: p}
 		}
 	}
-	return Client{status.Socket(dirs[0])}
+	return Client{Path: p.Path(dirs[0]), Program: p}
 }
 
-// Status returns all that plexdns knows.
-func (c Client) Status(ctx context.Context) (*status.Document, error) {
-	var d status.Document
-	if err := c.ask(ctx, http.MethodGet, "/status.json", "", &d); err != nil {
+// At returns the clients of a place that a person names: a socket, a state folder with one socket or two, or
+// http://HOST:PORT of a status page.
+func At(place string) ([]Client, error) {
+	if strings.HasPrefix(place, "http://") {
+		u, err := url.Parse(place)
+		if err != nil || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" {
+			return nil, fmt.Errorf("%q is no address of a status page: want one such as http://192.168.1.53:8053", place)
+		}
+		return []Client{{URL: "http://" + u.Host}}, nil
+	}
+	info, err := os.Stat(place)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no %s: want a socket, a state folder or http://HOST:PORT", place)
+	}
+	if err != nil {
 		return nil, err
 	}
-	if d.Version != status.Version {
-		return nil, fmt.Errorf("asking plexdns: it tells its status in form %d, and plexctl reads %d: use the plexctl of its version",
-			d.Version, status.Version)
+	if !info.IsDir() {
+		return []Client{{Path: place}}, nil
 	}
-	return &d, nil
+	var found []Client
+	for _, p := range []Program{Plexdns, Plexproxy} {
+		if _, err := os.Stat(p.Path(place)); err == nil {
+			found = append(found, Client{Path: p.Path(place), Program: p})
+		}
+	}
+	if found == nil {
+		return nil, fmt.Errorf("%w: there is no socket of plexdns or plexproxy in %s", ErrNone, place)
+	}
+	return found, nil
+}
+
+// String returns where the client asks.
+func (c Client) String() string { return c.place() }
+
+func (c Client) place() string {
+	if c.Path != "" {
+		return c.Path
+	}
+	return c.URL
+}
+
+// who names the one who is asked.
+func (c Client) who() string {
+	if c.Program != "" {
+		return string(c.Program)
+	}
+	return c.place()
+}
+
+// asking begins an error.
+func (c Client) asking() string {
+	if c.Program != "" {
+		return fmt.Sprintf("asking %s at %s", c.Program, c.place())
+	}
+	return "asking " + c.place()
 }
 
 // Detect has a round of detection started for a zone.
 func (c Client) Detect(ctx context.Context, zone string) error {
-	return c.ask(ctx, http.MethodPost, "/detect", zone, new(status.Started))
+	return c.ask(ctx, http.MethodPost, "/detect", ofZone(zone), new(status.Started))
 }
 
 // Push has the record of a zone looked at, and pushed if it needs to be.
 func (c Client) Push(ctx context.Context, zone string) error {
-	return c.ask(ctx, http.MethodPost, "/duckdns", zone, new(status.Started))
+	return c.ask(ctx, http.MethodPost, "/duckdns", ofZone(zone), new(status.Started))
 }
 
-func (c Client) ask(ctx context.Context, method, path, zone string, into any) error {
+func ofZone(zone string) url.Values {
+	if zone == "" {
+		return nil
+	}
+	return url.Values{"zone": {zone}}
+}
+
+// ask has a request answered with JSON within the timeout.
+func (c Client) ask(ctx context.Context, method, path string, query url.Values, into any) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no answer within %v", timeout))
 	defer cancel()
-	u := url.URL{Scheme: "http", Host: "plexdns", Path: path}
-	if zone != "" {
-		u.RawQuery = url.Values{"zone": {zone}}.Encode()
+	res, err := c.send(ctx, method, path, query)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = res.Body.Close() }() // only read
+	if res.StatusCode/100 != 2 {
+		return c.refusal(res)
+	}
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	if err == nil {
+		err = json.Unmarshal(body, into)
+	}
+	if err != nil {
+		return fmt.Errorf("reading %s's answer: %w", c.who(), err)
+	}
+	return nil
+}
+
+// send asks on a connection of its own. The body of the answer is the caller's to close.
+func (c Client) send(ctx context.Context, method, path string, query url.Values) (*http.Response, error) {
+	u := url.URL{Scheme: "http", Host: "localhost", Path: path, RawQuery: query.Encode()}
+	transport := &http.Transport{DisableKeepAlives: true}
+	if c.Path != "" {
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", c.Path)
+		}
+	} else {
+		u.Host = strings.TrimPrefix(c.URL, "http://")
 	}
 	req, err := http.NewRequestWithContext(ctx, method, u.String(), http.NoBody)
 	if err != nil {
-		return fmt.Errorf("asking plexdns: %w", err)
+		return nil, fmt.Errorf("%s: %w", c.asking(), err)
 	}
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", c.Path)
-	}
-	res, err := (&http.Transport{DialContext: dial, DisableKeepAlives: true}).RoundTrip(req)
+	res, err := transport.RoundTrip(req)
 	if err != nil {
-		return c.explain(ctx, err)
+		return nil, c.explain(ctx, err)
 	}
-	defer func() { _ = res.Body.Close() }() // only read
-	return read(res, into)
+	return res, nil
 }
 
 // explain says what may be wrong with the socket.
 func (c Client) explain(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
-		return fmt.Errorf("asking plexdns at %s: %w", c.Path, context.Cause(ctx))
+		return fmt.Errorf("%s: %w", c.asking(), context.Cause(ctx))
 	case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("%w: there is nobody at %s", ErrNone, c.Path)
+		return noneError{c}
 	case errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("asking plexdns at %s: permission denied: be its user, root, or of the group of %s", c.Path, filepath.Dir(c.Path))
+		return fmt.Errorf("%s: permission denied: be its user, root, or of the group of %s", c.asking(), filepath.Dir(c.Path))
 	default:
-		return fmt.Errorf("asking plexdns at %s: %w", c.Path, err)
+		return fmt.Errorf("%s: %w", c.asking(), err)
 	}
 }
 
-// read takes the answer of plexdns, be it what was asked for or why not.
-func read(res *http.Response, into any) error {
+// RefusedError is that an instance does not do what it was asked for.
+type RefusedError struct {
+	Status int    // of HTTP
+	Text   string // in the instance's words
+}
+
+// Error implements error.
+func (e *RefusedError) Error() string { return e.Text }
+
+// refusal returns why something was not done.
+func (c Client) refusal(res *http.Response) error {
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	if err != nil {
-		return fmt.Errorf("reading plexdns's answer: %w", err)
-	}
-	if res.StatusCode/100 == 2 {
-		if err := json.Unmarshal(body, into); err != nil {
-			return fmt.Errorf("reading plexdns's answer: %w", err)
-		}
-		return nil
+		return fmt.Errorf("reading %s's answer: %w", c.who(), err)
 	}
 	var no struct{ Error string }
 	if json.Unmarshal(body, &no) != nil || no.Error == "" {
-		return fmt.Errorf("plexdns answers %s", res.Status)
+		return &RefusedError{res.StatusCode, fmt.Sprintf("%s answers %s", c.who(), res.Status)}
 	}
-	return fmt.Errorf("plexdns answers: %s", no.Error)
+	return &RefusedError{res.StatusCode, fmt.Sprintf("%s answers: %s", c.who(), no.Error)}
 }

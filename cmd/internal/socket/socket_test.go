@@ -128,7 +128,7 @@ func TestWhoeverAnswers(t *testing.T) {
 		{"an error in words", http.StatusForbidden, `{"error": "not you"}`, "plexdns answers: not you"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			client := socket.Client{Path: filepath.Join(shortDir(t), "s")}
+			client := socket.Client{Path: filepath.Join(shortDir(t), "s"), Program: socket.Plexdns}
 			l, err := new(net.ListenConfig).Listen(t.Context(), "unix", client.Path)
 			if err != nil {
 				t.Fatal(err)
@@ -150,7 +150,7 @@ func TestWhoeverAnswers(t *testing.T) {
 
 // TestSilence ends with the caller's patience, and says whose it was.
 func TestSilence(t *testing.T) {
-	client := socket.Client{Path: filepath.Join(shortDir(t), "s")}
+	client := socket.Client{Path: filepath.Join(shortDir(t), "s"), Program: socket.Plexdns}
 	l, err := new(net.ListenConfig).Listen(t.Context(), "unix", client.Path)
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,4 @@
+package command
+
+// Find returns the Corefile that is read.
+var Find = find

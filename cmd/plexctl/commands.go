@@ -1,0 +1,48 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+
+	"plexha/cmd/internal/command"
+	"plexha/cmd/internal/demo"
+	"plexha/cmd/internal/external"
+	"plexha/corefile"
+)
+
+// program is plexctl's command line.
+func program() *command.Program {
+	p := &command.Program{Name: "plexctl", Summary: "the person's tool for a plexha cluster"}
+	p.Commands = slices.Concat(
+		[]command.Command{demoCommand},
+		external.Commands,
+		[]command.Command{versionCommand},
+	)
+	return p
+}
+
+var demoCommand = command.Command{
+	Name: "demo", Summary: "show on this machine, with stand-ins, how answers follow health",
+	Flags: &command.Flags{Define: func(set *flag.FlagSet) {
+		set.Bool("script", false, "end when the story is told, with exit code 0 if all of it held")
+	}},
+	Run: demo.Run,
+}
+
+var versionCommand = command.Command{
+	Name: "version", Summary: "print plexctl's version and Go's",
+	Run: func(_ context.Context, args []string, _ io.Reader, out, _ io.Writer) error {
+		rest, err := command.Parse(args, func(*flag.FlagSet) {})
+		if err == nil && len(rest) > 0 {
+			err = command.Usagef("unexpected %q", rest[0])
+		}
+		if err == nil {
+			_, err = fmt.Fprintf(out, "plexctl-%s\n%s/%s, %s\n", corefile.Version, runtime.GOOS, runtime.GOARCH, runtime.Version())
+		}
+		return err
+	},
+}
