@@ -57,7 +57,9 @@ func (s *server) status(w http.ResponseWriter, _ *http.Request, local bool) erro
 // doc returns the page. It is drawn from a [Document], so that both say the same.
 func (s *server) doc(local bool) page.Doc {
 	shown := s.shown(local)
-	d := draw(s.document(shown), local)
+	document := s.document(shown)
+	d := Draw(&document)
+	d.Changes, d.Host = local, s.host
 	for i, g := range shown {
 		d.Clusters[i].Events = g.Timeline().Since(0)
 	}

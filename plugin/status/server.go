@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -36,6 +37,7 @@ type house struct {
 type server struct {
 	house   atomic.Pointer[house] // replaced as a whole
 	version string
+	host    string // this machine's name
 	door    *door.Door
 	http    *door.Server
 	ended   sync.WaitGroup
@@ -44,7 +46,8 @@ type server struct {
 
 // newServer returns a server that listens nowhere yet.
 func newServer(o Options) *server {
-	s := &server{version: o.Version, isLost: func() bool { return false }}
+	host, _ := os.Hostname() // without one the page has none
+	s := &server{version: o.Version, host: host, isLost: func() bool { return false }}
 	s.house.Store(&house{changed: make(chan struct{})})
 	s.door = &door.Door{Line: "status", Routes: s.routes(), Public: func() bool { return len(s.shown(false)) > 0 }}
 	s.http = door.NewServer(s.door)

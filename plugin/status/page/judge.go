@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Troubles returns what is not well with the nodes of a cluster, or with its proxies; kind is such as "node". That
-// none of them is up is worse than what is wrong with each.
-func Troubles(kind string, all []Subject) []Trouble {
+// Troubles returns what is not well with subjects of one kind: the nodes of a cluster, or its proxies, or its uplinks.
+// That none of them is up is worse than what is wrong with each.
+func Troubles(all []Subject) []Trouble {
 	var out []Trouble
 	var since time.Time // when the last of them went
 	for _, s := range all {
@@ -24,13 +24,18 @@ func Troubles(kind string, all []Subject) []Trouble {
 	switch {
 	case len(all) == 0 || slices.ContainsFunc(all, Subject.Serves):
 	case slices.ContainsFunc(all, func(s Subject) bool { return s.isUp() && s.Order == "drain" }):
-		out = append(out, Trouble{Level: Poor, Text: "every " + kind + " that is up is drained, and used all the same"})
+		out = append(out, Trouble{Level: Poor, Text: "every " + all[0].Kind + " that is up is drained, and used all the same"})
 	case len(out) == 1 && out[0].Level != Quiet:
 		out[0].Level = Bad
 	default:
-		out = append(out, Trouble{Level: Bad, Text: "no " + kind + " is up", Since: since})
+		out = append(out, Trouble{Level: Bad, Text: "no " + all[0].Kind + " is up", Since: since})
 	}
 	return out
+}
+
+// Start says that nothing is known yet.
+func (c *Cluster) Start() {
+	c.Troubles, c.Level, c.Headline, c.Since, c.Why = nil, Quiet, "starting", time.Time{}, "everybody is asked for the first time"
 }
 
 // ranks order the levels of troubles, the worst first.

@@ -7,6 +7,7 @@ import (
 
 // Subject is a node, a proxy or an uplink, as far as both programs tell the same of it.
 type Subject struct {
+	Kind  string // node, proxy or uplink
 	Name  string
 	State string    // the glossary's word
 	Since time.Time // zero: not known
@@ -16,6 +17,14 @@ type Subject struct {
 	Order      string // up, drain or down; empty: none
 	OrderUntil time.Time
 	OrderWhy   string
+}
+
+// String returns what a person calls it: a node goes by its name alone.
+func (s Subject) String() string {
+	if s.Kind == "node" {
+		return s.Name
+	}
+	return s.Kind + " " + s.Name
 }
 
 // levels are those of the states.
@@ -43,7 +52,7 @@ func (s Subject) isUp() bool { return s.State == "up" || s.State == "failing" }
 
 // Trouble returns what is not well. What the operator has taken out of service is no trouble, and is told quietly.
 func (s Subject) Trouble() (t Trouble, ok bool) {
-	t = Trouble{Text: s.Name + " is " + s.State, Since: s.Since, Why: s.Why}
+	t = Trouble{Text: s.String() + " is " + s.State, Since: s.Since, Why: s.Why}
 	switch {
 	case s.Order == "drain" || s.Order == "down":
 		return s.ordered(), true
@@ -54,11 +63,11 @@ func (s Subject) Trouble() (t Trouble, ok bool) {
 	case s.State == "down":
 		t.Level = Poor
 	case s.State == "impostor":
-		t.Level, t.Text = Poor, s.Name+" answers as another server than it should be"
+		t.Level, t.Text = Poor, s.String()+" answers as another server than it should be"
 	case s.State == "failing", s.State == "recovering":
 		t.Level = Doubt
 	case s.State == "unknown":
-		t.Level, t.Text = Quiet, s.Name+" has not answered yet"
+		t.Level, t.Text = Quiet, s.String()+" has not answered yet"
 	default:
 		t.Level = Quiet
 	}
@@ -67,9 +76,9 @@ func (s Subject) Trouble() (t Trouble, ok bool) {
 
 // ordered says what the operator has said of it.
 func (s Subject) ordered() Trouble {
-	t := Trouble{Level: Quiet, Text: s.Name + " is drained", Why: s.OrderWhy}
+	t := Trouble{Level: Quiet, Text: s.String() + " is drained", Why: s.OrderWhy}
 	if s.Order == "down" {
-		t.Text = s.Name + " is ordered down"
+		t.Text = s.String() + " is ordered down"
 	}
 	if !s.OrderUntil.IsZero() {
 		t.Text += " until " + s.OrderUntil.UTC().Format(clock)
