@@ -144,8 +144,9 @@ var importRules = []imports{
 		why:    "a status page shows what others know",
 	},
 	{
-		folder: "plugin/status/page", ours: []string{"zones/timeline"}, only: []string{std}, never: []string{coredns, caddy},
-		why: "both programs show pages of one look, and neither is known to it",
+		folder: "plugin/status/page", ours: []string{"zones/timeline", "plugin/status/door"}, only: []string{std},
+		never: []string{coredns, caddy},
+		why:   "both programs show pages of one look, and neither is known to it",
 	},
 	{
 		folder: "plugin/status/door", only: []string{std}, never: []string{coredns, caddy},
