@@ -187,7 +187,7 @@ func isWide(p netip.Prefix) bool {
 	if p.Addr().Is4() {
 		return p.Bits() < 8
 	}
-	return p.Bits() < 16 && !p.Overlaps(ula)
+	return p.Bits() < 16 && !ula.Contains(p.Addr())
 }
 
 var ula = netip.MustParsePrefix("fc00::/7") // RFC 4193

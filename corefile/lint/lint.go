@@ -85,14 +85,14 @@ func Load(path string) ([]Finding, error) {
 }
 
 // Check returns the warnings and notes of a Corefile, sorted by place. Relative `import` lines start from the folder of
-// name. One with mistakes, of which package corefile tells, has no findings: it does not say what was meant.
+// name. One that package corefile does not take has none: it does not say what was meant.
 func Check(name string, text []byte) []Finding {
 	servers, err := caddyfile.Parse(name, bytes.NewReader(text), nil)
 	if err != nil {
 		return nil
 	}
 	f, err := read(name, servers)
-	if err != nil {
+	if err != nil || len(f.clusters) == 0 {
 		return nil
 	}
 	var all []Finding

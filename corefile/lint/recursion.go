@@ -11,9 +11,6 @@ import (
 // openRecursion finds resolvers that work for the Internet: server blocks for other zones than ours that forward,
 // listen elsewhere than at loopback, and refuse no address outside.
 func openRecursion(f *file, say say) {
-	if len(f.clusters) == 0 {
-		return
-	}
 	for _, s := range f.servers {
 		// Plugins with rules of their own for who is served are taken at their word.
 		if !s.has("forward") || s.has("view") || s.has("tsig") || s.onlyLoopback() {
@@ -25,7 +22,7 @@ func openRecursion(f *file, say say) {
 			}
 			if addr := f.stranger(s.accessTo(zone)); addr.IsValid() {
 				say(s.plugins["forward"][0].pos, "everybody who reaches this server may have it look up %s, %v for one, and not the house alone: "+
-					"add acl { allow net %s and a line block }", below(zone), addr, f.house())
+					"add an acl with the lines `allow net %s` and `block`", below(zone), addr, f.house())
 				break
 			}
 		}

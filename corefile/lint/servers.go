@@ -8,7 +8,7 @@ import (
 
 // noReload finds files whose changes are not noticed. One `reload` speaks for all server blocks.
 func noReload(f *file, say say) {
-	if len(f.clusters) > 0 && !slices.ContainsFunc(f.servers, func(s *server) bool { return s.has("reload") }) {
+	if !slices.ContainsFunc(f.servers, func(s *server) bool { return s.has("reload") }) {
 		say(f.clusters[0].block.pos, "a changed Corefile is not taken over without a signal: add reload 2s 0s to the server block")
 	}
 }
