@@ -103,10 +103,14 @@ func (t *Timeline) forget() {
 	t.events = slices.Delete(t.events, i, i+1)
 }
 
-// Since returns the events after the one of that number, oldest first, as far as they are remembered.
+// Since returns the events after the one of that number, oldest first, as far as they are remembered. A number
+// that is yet to come is one of an earlier process: then it returns all.
 func (t *Timeline) Since(after uint64) []Event {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if after > t.seq {
+		after = 0
+	}
 	i := sort.Search(len(t.events), func(i int) bool { return t.events[i].Seq > after })
 	return slices.Clone(t.events[i:])
 }
@@ -130,25 +134,29 @@ func (t *Timeline) Subscribe() (news <-chan struct{}, cancel func()) {
 
 // OfBoard puts an event of a board into words.
 func OfBoard(e board.Event) Event {
-	out := Event{At: e.At, Level: Info, Kind: State, From: e.From.String(), To: e.To.String()}
 	if e.Subject == (zones.Subject{}) {
 		return isolation(e)
 	}
-	out.Subject = e.Subject.String()
-	out.Text = fmt.Sprintf("%s is %s", e.Subject, e.To)
-	switch e.To {
-	case zones.Failing, zones.Recovering:
-		out.Level = Doubt
-	case zones.Down, zones.Impostor:
-		out.Level = Warning
-	}
-	if e.From == zones.Failing && e.To == zones.Up {
-		out.Level = Doubt
+	out := Event{
+		At: e.At, Level: levelOf(e.From, e.To), Kind: State, Subject: e.Subject.String(),
+		From: e.From.String(), To: e.To.String(), Text: fmt.Sprintf("%s is %s", e.Subject, e.To),
 	}
 	if e.Why != "" {
 		out.Text += ": " + e.Why
 	}
 	return out
+}
+
+// levelOf says how much a change of state matters. One that only takes a doubt back leaves things as they were.
+func levelOf(from, to zones.State) Level {
+	switch {
+	case to.InDoubt(), from == zones.Failing && to == zones.Up, from == zones.Recovering && to == zones.Down:
+		return Doubt
+	case to == zones.Down, to == zones.Impostor:
+		return Warning
+	default:
+		return Info
+	}
 }
 
 func isolation(e board.Event) Event {
