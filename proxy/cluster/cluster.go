@@ -46,13 +46,15 @@ type Cluster struct {
 	plays  *playback.Table
 	file   pinsFile
 	admin  administration
+	past   chronicle
 	moment atomic.Pointer[Moment]
 	said   string // why there was no state folder at the last setup
 
 	mu      sync.Mutex
 	running *Setup // nil before the first Adopt and after Stop
 	ended   bool
-	subs    map[chan struct{}]struct{}
+	subs    map[chan struct{}]struct{} // of moments
+	news    map[chan struct{}]struct{} // of all that is shown
 }
 
 // Options says what a cluster needs from the process.
@@ -72,6 +74,7 @@ func New(zone string, opts Options) *Cluster {
 		file:  pinsFile{table: pins, log: opts.Log},
 		admin: administration{doors: map[door]*knowledge{}},
 		subs:  map[chan struct{}]struct{}{},
+		news:  map[chan struct{}]struct{}{},
 	}
 }
 
@@ -93,17 +96,35 @@ func (c *Cluster) Now() *Moment { return c.moment.Load() }
 // Subscribe returns a channel that holds a value whenever a moment has come that the subscriber has not been
 // told of, over reloads too, and a function that ends the subscription.
 func (c *Cluster) Subscribe() (news <-chan struct{}, cancel func()) {
+	return c.subscribe(c.subs)
+}
+
+// News is as Subscribe, for all that [Cluster.Status] shows and [Cluster.Timeline] tells.
+func (c *Cluster) News() (news <-chan struct{}, cancel func()) {
+	return c.subscribe(c.news)
+}
+
+func (c *Cluster) subscribe(to map[chan struct{}]struct{}) (news <-chan struct{}, cancel func()) {
 	ch := make(chan struct{}, 1)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.Now() != nil {
 		ch <- struct{}{}
 	}
-	c.subs[ch] = struct{}{}
+	to[ch] = struct{}{}
 	return ch, func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		delete(c.subs, ch)
+		delete(to, ch)
+	}
+}
+
+// changed tells those who show the cluster.
+func (c *Cluster) changed() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for ch := range c.news {
+		signal(ch)
 	}
 }
 
@@ -114,6 +135,12 @@ func (c *Cluster) Adopt(s *Setup) {
 	c.running = s
 	c.mu.Unlock()
 	s.diary = c.openDiary()
+	if last := c.Now(); last != nil {
+		c.past.begin(s.board, last.Snapshot)
+	} else {
+		c.past.begin(s.board, nil)
+	}
+	c.configured(old == nil)
 	s.publish()
 	c.file.use(s.pinsFile())
 	close(s.adopted)

@@ -93,6 +93,7 @@ func (s *Setup) run() {
 	}
 	s.taskOnceAdopted(ctx, "the moments", s.follow)
 	s.taskOnceAdopted(ctx, "the open administration", s.watchAdministration)
+	s.taskOnceAdopted(ctx, "the playbacks", s.watchPlaybacks)
 	s.taskOnceAdopted(ctx, "the pins", s.cluster.file.keep)
 }
 
@@ -158,7 +159,10 @@ func (s *Setup) publish() {
 	if m == nil {
 		return
 	}
-	s.cluster.write(s.diary.Tell(s.board.Events(s.diary.Seen()), m.Snapshot, time.Now(), s.cluster.conditions(m)...))
+	now := time.Now()
+	s.cluster.write(s.diary.Tell(s.board.Events(s.diary.Seen()), m.Snapshot, now, s.cluster.conditions(m)...))
+	s.cluster.past.tell(s.board, m, now)
+	s.cluster.changed()
 }
 
 // findState finds the folder for what must outlive the process.
