@@ -105,7 +105,8 @@ func inTheWay(p Program, b bindError, find finder) []string {
 	case err != nil:
 		return []string{fmt.Sprintf("somebody else has it, whom %#q shows: stop that, or %s", howTo, unseen.elsewhere())}
 	case len(all) == 0:
-		return []string{fmt.Sprintf("whoever had it is gone, or out of our sight: try again, look with %#q, or %s", howTo, unseen.elsewhere())}
+		return []string{fmt.Sprintf("whoever had it is gone, or out of our sight: try again, look with %#q, or %s",
+			howTo, unseen.elsewhere())}
 	}
 	var lines []string
 	for _, h := range all[:min(len(all), most)] {
