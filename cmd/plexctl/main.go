@@ -12,12 +12,14 @@ import (
 	"plexha/cmd/internal/command"
 	"plexha/cmd/internal/demo"
 	"plexha/cmd/internal/dnsmain"
+	"plexha/cmd/internal/proxymain"
 )
 
 func main() {
 	args := os.Args[1:]
 	if len(args) > 0 && args[0] == demo.ChildCommand {
-		os.Exit(demo.Child(context.Background(), args[1:], os.Stdin, os.Stdout, os.Stderr, dnsmain.Main))
+		programs := demo.Programs{Plexdns: dnsmain.Main, Plexproxy: proxymain.Main}
+		os.Exit(demo.Child(context.Background(), args[1:], os.Stdin, os.Stdout, os.Stderr, programs))
 	}
 	// SIGHUP: the terminal was closed. SIGPIPE: whoever read our output has gone.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)

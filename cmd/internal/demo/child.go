@@ -2,44 +2,51 @@ package demo
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
-	"time"
 
 	"plexha/e2e/standin"
 )
 
 // What a child may be, as its second argument says.
 const (
-	kindPlexdns = "plexdns"
-	kindPlex    = "plex"
-	kindProxy   = "proxy"
+	kindPlexdns   = "plexdns"
+	kindPlexproxy = "plexproxy"
+	kindPlex      = "plex"
 )
 
 // Program is a program's main function: it takes the arguments after the program's name and returns the
 // exit code.
 type Program func(args []string, stdout, stderr io.Writer) int
 
-// Child is this program as a child of the demo, to be called with the arguments after [ChildCommand]. It is a
-// stand-in, `plex ADDRESS IDENTITY` or `proxy ADDRESS`, or else plexdns with the further arguments. It returns
-// the exit code when that ends, or when in does, because the demo has ended.
-func Child(ctx context.Context, args []string, in io.Reader, out, errw io.Writer, plexdns Program) int {
+// Programs are those of plexha that the demo runs.
+type Programs struct{ Plexdns, Plexproxy Program }
+
+// of returns the program that a child is to be; nil for a stand-in.
+func (p Programs) of(kind string) Program {
+	switch kind {
+	case kindPlexdns:
+		return p.Plexdns
+	case kindPlexproxy:
+		return p.Plexproxy
+	default:
+		return nil
+	}
+}
+
+// Child is this program as a child of the demo, to be called with the arguments after [ChildCommand]: plexdns or
+// plexproxy with the further arguments, or a stand-in, `plex ADDRESS OPTIONS`. It returns the exit code when that
+// ends, or when in does, because the demo has ended.
+func Child(ctx context.Context, args []string, in io.Reader, out, errw io.Writer, p Programs) int {
 	ctx, cancel := context.WithCancel(ctx)
 	go func() {
 		defer cancel()
 		_, _ = io.Copy(io.Discard, in)
 	}()
-	if len(args) > 0 && args[0] == kindPlexdns {
-		code := make(chan int, 1)
-		go func() { code <- plexdns(args[1:], out, errw) }()
-		select {
-		case c := <-code:
-			return c
-		case <-ctx.Done():
-			return 0
+	if len(args) > 0 {
+		if program := p.of(args[0]); program != nil {
+			return runProgram(ctx, program, args[1:], out, errw)
 		}
 	}
 	if err := standIn(ctx, args); err != nil {
@@ -49,28 +56,31 @@ func Child(ctx context.Context, args []string, in io.Reader, out, errw io.Writer
 	return 0
 }
 
-// standIn serves until ctx is canceled.
-func standIn(ctx context.Context, args []string) error {
-	switch {
-	case len(args) == 3 && args[0] == kindPlex:
-		return serve(ctx, args[1], standin.NewPlex(args[2]))
-	case len(args) == 2 && args[0] == kindProxy:
-		return serve(ctx, args[1], standin.NewProxy())
-	default:
-		return fmt.Errorf("being a child: unexpected %q: only plexctl demo starts children", args)
+// runProgram returns the program's exit code, or 0 once ctx has ended: it lives no longer than this process.
+func runProgram(ctx context.Context, program Program, args []string, out, errw io.Writer) int {
+	code := make(chan int, 1)
+	go func() { code <- program(args, out, errw) }()
+	select {
+	case c := <-code:
+		return c
+	case <-ctx.Done():
+		return 0
 	}
 }
 
-func serve(ctx context.Context, addr string, handler http.Handler) error {
-	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", addr)
+// standIn serves until ctx is canceled.
+func standIn(ctx context.Context, args []string) error {
+	if len(args) != 3 || args[0] != kindPlex {
+		return fmt.Errorf("being a child: unexpected %q: only plexctl demo starts children", args)
+	}
+	options, err := standin.ParsePlexOptions(args[2])
 	if err != nil {
 		return err
 	}
-	srv := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}
-	defer context.AfterFunc(ctx, func() { _ = srv.Close() })()
-	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serving at %s: %w", addr, err)
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", args[1])
+	if err != nil {
+		return err
 	}
-	return nil
+	return standin.NewPlexServer(options).Serve(ctx, l)
 }

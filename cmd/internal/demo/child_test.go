@@ -16,11 +16,11 @@ type child struct {
 	code chan int
 }
 
-func startChild(t *testing.T, plexdns demo.Program, args ...string) child {
+func startChild(t *testing.T, programs demo.Programs, args ...string) child {
 	t.Helper()
 	in, w := io.Pipe()
 	c := child{w, make(chan int, 1)}
-	go func() { c.code <- demo.Child(t.Context(), args, in, io.Discard, io.Discard, plexdns) }()
+	go func() { c.code <- demo.Child(t.Context(), args, in, io.Discard, io.Discard, programs) }()
 	t.Cleanup(func() { w.Close() })
 	return c
 }
@@ -55,39 +55,30 @@ func tryGet(url string) (string, error) {
 }
 
 func TestChildIsAStandIn(t *testing.T) {
-	for _, tc := range []struct {
-		name string
-		args []string
-		path string
-		want string
-	}{
-		{"plex", []string{"plex", "ADDRESS", "abc"}, "/identity", `machineIdentifier="abc"`},
-		{"proxy", []string{"proxy", "ADDRESS"}, "/.plexha/ready", "ready"},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			place, err := demo.FreePlace(t.Context(), demo.Inside.Addr(), 19300)
-			if err != nil {
-				t.Fatal(err)
-			}
-			tc.args[1] = place.String()
-			c := startChild(t, nil, tc.args...)
-			if got := get(t, "http://"+place.String()+tc.path); !strings.Contains(got, tc.want) {
-				t.Errorf("%s: %q, want %q in it", tc.path, got, tc.want)
-			}
-			c.in.Close()
-			if code := <-c.code; code != 0 {
-				t.Errorf("exit code %d after the end of its input, want 0", code)
-			}
-		})
+	place, err := demo.FreePlace(t.Context(), demo.Inside.Addr(), 19300)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := startChild(t, demo.Programs{}, "plex", place.String(), `{"Identity": "abc"}`)
+	if got, want := get(t, "http://"+place.String()+"/identity"), `machineIdentifier="abc"`; !strings.Contains(got, want) {
+		t.Errorf("%q, want %q in it", got, want)
+	}
+	c.in.Close()
+	if code := <-c.code; code != 0 {
+		t.Errorf("exit code %d after the end of its input, want 0", code)
 	}
 }
 
-func TestChildIsPlexdns(t *testing.T) {
+func TestChildIsAProgram(t *testing.T) {
 	var got []string
-	plexdns := func(args []string, _, _ io.Writer) int { got = args; return 7 }
-	c := startChild(t, plexdns, "plexdns", "-conf", "Corefile")
-	if code := <-c.code; code != 7 || strings.Join(got, " ") != "-conf Corefile" {
-		t.Errorf("exit code %d with %q, want 7 with -conf Corefile", code, got)
+	as := func(name string) demo.Program {
+		return func(args []string, _, _ io.Writer) int { got = append([]string{name}, args...); return 7 }
+	}
+	for _, name := range []string{"plexdns", "plexproxy"} {
+		c := startChild(t, demo.Programs{Plexdns: as("plexdns"), Plexproxy: as("plexproxy")}, name, "-conf", "Corefile")
+		if code := <-c.code; code != 7 || strings.Join(got, " ") != name+" -conf Corefile" {
+			t.Errorf("exit code %d with %q, want 7 with %s -conf Corefile", code, got, name)
+		}
 	}
 }
 
@@ -95,7 +86,8 @@ func TestChildIsPlexdns(t *testing.T) {
 func TestChildEndsWithItsParent(t *testing.T) {
 	release := make(chan struct{})
 	defer close(release)
-	c := startChild(t, func([]string, io.Writer, io.Writer) int { <-release; return 7 }, "plexdns")
+	waits := func([]string, io.Writer, io.Writer) int { <-release; return 7 }
+	c := startChild(t, demo.Programs{Plexdns: waits}, "plexdns")
 	c.in.Close()
 	if code := <-c.code; code != 0 {
 		t.Errorf("exit code %d, want 0", code)
@@ -103,8 +95,8 @@ func TestChildEndsWithItsParent(t *testing.T) {
 }
 
 func TestChildOfNobody(t *testing.T) {
-	for _, args := range [][]string{nil, {"plex"}, {"proxy", "1", "2"}, {"butler"}, {"plex", "no address", "1"}} {
-		c := startChild(t, nil, args...)
+	for _, args := range [][]string{nil, {"plex"}, {"butler"}, {"plex", "no address", "{}"}, {"plex", "127.0.0.1:0", "no options"}} {
+		c := startChild(t, demo.Programs{}, args...)
 		if code := <-c.code; code != 1 {
 			t.Errorf("%q: exit code %d, want 1", args, code)
 		}

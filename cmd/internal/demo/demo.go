@@ -1,5 +1,5 @@
-// Package demo shows on loopback, with stand-ins for all but plexdns, how answers follow health and the external
-// address.
+// Package demo shows on loopback, with stand-ins for all but plexdns and plexproxy, how answers follow health and the
+// external address, and how films go on.
 //
 // It needs no root and no network. All that it starts are children of its own executable, or servers in this
 // process, and all that it writes is in one temporary folder; nothing of it outlives [Run].
@@ -11,65 +11,66 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/netip"
 	"strings"
+
+	"plexha/cmd/internal/command"
 )
 
-// Usage is what `plexctl demo -h` prints.
-const Usage = `usage: plexctl demo [-script]
+// Command is `plexctl demo`.
+var Command = command.Command{
+	Name:    "demo",
+	Summary: "show on this machine, with stand-ins, how all of it follows health",
+	About: `Starts two stand-ins for Plex servers, one for DuckDNS, some for the echoes that
+tell external addresses, and the real plexdns and plexproxy, all on loopback
+addresses. Then it is yours: kill and revive them, drain a node, give the home
+another external address, and watch the answers and the films follow. It says
+what to try with dig, curl and a browser.
 
-Starts two stand-ins for Plex servers, one for a proxy, one for DuckDNS, some for
-the echoes that tell external addresses, and the real plexdns on loopback
-addresses. Kills and revives them, gives the home another external address, and
-shows how the answers follow. Needs no root and no network, and leaves nothing
-behind.
+Needs no root and no network, and leaves nothing behind.`,
+	Flags: &command.Flags{Define: func(f *flag.FlagSet) { new(options).define(f) }},
+	Run:   Run,
+}
 
-  -script  end when the story is told, with exit code 0 if all of it held
-`
+// options are the flags.
+type options struct{ script bool }
 
-// Run is `plexctl demo` with these arguments. A canceled ctx ends it, as does the end of in once the story
-// is told; what was started has ended when it returns. If a step of the story does not hold, plexdns's log
-// goes to errw.
+func (o *options) define(f *flag.FlagSet) {
+	f.BoolVar(&o.script, "script", false, "tell a story with all of that, and end; the exit code is 0 if every step held")
+}
+
+// Run is `plexctl demo` with these arguments. A canceled ctx ends it, as does the end of in; what was started has
+// ended when it returns. If something does not hold, the programs' logs go to errw.
 func Run(ctx context.Context, args []string, in io.Reader, out, errw io.Writer) (err error) {
-	script, err := parse(args)
-	if errors.Is(err, flag.ErrHelp) {
-		_, err := io.WriteString(out, Usage)
-		return err
-	}
+	var o options
+	rest, err := command.Parse(args, o.define)
 	if err != nil {
 		return err
+	}
+	if len(rest) > 0 {
+		return command.Usagef("unexpected %q", rest[0])
 	}
 	h, err := newHome(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, h.close()) }()
-	if err := h.tell(out); err != nil {
-		h.showLog(errw)
+	if err := h.open(out); err != nil {
+		h.showLogs(errw)
 		return err
 	}
-	if script {
-		return nil
+	if o.script {
+		err = Play(h.ctx, h.world(), out)
+	} else {
+		err = h.stay(in, out)
 	}
-	if err := h.stay(in, out); err != nil && ctx.Err() == nil {
-		h.showLog(errw)
-		return err
+	if err != nil {
+		h.showLogs(errw)
 	}
-	return nil // a canceled ctx is how it ends
-}
-
-// parse returns whether to end with the story.
-func parse(args []string) (script bool, err error) {
-	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	flags.BoolVar(&script, "script", false, "")
-	err = flags.Parse(args)
-	if err == nil && flags.NArg() > 0 {
-		err = fmt.Errorf("unexpected %q", flags.Arg(0))
+	if !o.script && ctx.Err() != nil {
+		return nil // that is how it ends
 	}
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		err = fmt.Errorf("reading the arguments: %w: see plexctl demo -h", err)
-	}
-	return script, err
+	return err
 }
 
 // page is what is told. It keeps the first error, so that not every line needs a look at it.
@@ -92,17 +93,14 @@ func (p *page) Write(b []byte) (int, error) {
 
 func (p *page) printf(format string, args ...any) { _, _ = fmt.Fprintf(p, format, args...) }
 
-// tell starts all that there is and plays the story.
-func (h *home) tell(out io.Writer) error {
+// open says what there is, and starts it.
+func (h *home) open(out io.Writer) error {
 	p := &page{w: out}
 	h.introduce(p)
 	if p.err != nil {
 		return p.err
 	}
-	if err := h.start(); err != nil {
-		return err
-	}
-	return Play(h.ctx, h.world(), out)
+	return h.start()
 }
 
 // stay leaves all of it to a person.
@@ -119,48 +117,42 @@ func (h *home) stay(in io.Reader, out io.Writer) error {
 func (h *home) introduce(p *page) {
 	p.printf("A home on loopback addresses, made for this demo and gone when it ends:\n\n")
 	row := func(what, where, meaning string) { p.printf("   %-13s  %-20s  %s\n", what, where, meaning) }
+	row("plexdns", portOf(h.DNS), "the real one"+taken(h.DNS, dnsPort))
+	row("plexproxy", portOf(h.Proxy), "the real one"+taken(h.Proxy, proxyPort))
 	row("plex1, plex2", fmt.Sprintf("%s, %s", Plex1.Addr(), Plex2.Addr()), "stand-ins for two Plex servers")
-	row("proxy", Proxy.Addr().String(), "a stand-in for plexproxy")
 	row("wan", Wan.Addr().String(), "the uplink's external address")
 	row("echoes", Inside.Addr().String(), "stand-ins for those that tell it")
 	row("DuckDNS", Inside.Addr().String(), "a stand-in, name server and all")
-	row("plexdns", fmt.Sprintf("%s port %d", h.DNS.Addr(), h.DNS.Port()), "the real one"+h.dnsPortWhy())
-	p.printf("\n%s asks it as a client inside the home, %s as one outside.\n", Inside.Addr(), Outside.Addr())
-	p.printf("It and DuckDNS know the external address already, as if from an hour ago.\n")
+	p.printf("\n%s asks as a client inside the home, %s as one outside.\n", Inside.Addr(), Outside.Addr())
+	p.printf("plexdns and DuckDNS know the external address already, as if from an hour ago.\n")
 	p.printf("Times are from the event to the first right answer.\n")
 }
 
-func (h *home) dnsPortWhy() string {
-	if h.DNS.Port() == dnsPort {
+func portOf(place netip.AddrPort) string {
+	return fmt.Sprintf("%s port %d", place.Addr(), place.Port())
+}
+
+// taken says why a port is not the usual one.
+func taken(place netip.AddrPort, usual uint16) string {
+	if place.Port() == usual {
 		return ""
 	}
-	return fmt.Sprintf(" (port %d is taken)", dnsPort)
+	return fmt.Sprintf(" (port %d is taken)", usual)
 }
 
-// invite says what a person can do now.
-func (h *home) invite(p *page) {
-	p.printf("\nAll of it goes on running. Ask it yourself, as one inside, as one outside:\n\n")
-	for _, q := range []string{
-		fmt.Sprintf("-b %s %s", Inside.Addr(), bare(mainName)),
-		fmt.Sprintf("-b %s %s", Outside.Addr(), bare(mainName)),
-		fmt.Sprintf("-b %s %s TXT", Inside.Addr(), bare(statusName)),
-	} {
-		p.printf("   dig @%s -p %d %s\n", h.DNS.Addr(), h.DNS.Port(), q)
-	}
-	p.printf("   dig @%s -p %d %s  # DuckDNS\n", h.Names.Addr(), h.Names.Port(), bare(mainName))
-	p.printf("   curl http://%s/status.json\n", h.Status)
-	p.printf("\nThe Corefile, taken over within 2 s of a change:\n\n   %s\n", h.corefile())
-	p.printf("\n%s\n\n", keysHelp)
-}
-
-// showLog shows what plexdns said, unless it is the person who has ended the demo.
-func (h *home) showLog(errw io.Writer) {
-	if h.plexdns == nil || h.outer.Err() != nil {
+// showLogs shows what the programs said, unless it is the person who has ended the demo.
+func (h *home) showLogs(errw io.Writer) {
+	if h.outer.Err() != nil {
 		return
 	}
-	_, _ = fmt.Fprintln(errw, "\nthe log of plexdns:") // nobody left to tell
-	for line := range strings.Lines(h.plexdns.log.String()) {
-		_, _ = fmt.Fprintf(errw, "   %s", line)
+	for name, p := range map[string]*process{"plexdns": h.plexdns, "plexproxy": h.cast[Proxy]} {
+		if p == nil {
+			continue
+		}
+		_, _ = fmt.Fprintf(errw, "\nthe log of %s:\n", name) // nobody left to tell
+		for line := range strings.Lines(p.log.String()) {
+			_, _ = fmt.Fprintf(errw, "   %s", line)
+		}
 	}
 }
 

@@ -43,7 +43,10 @@ func Furnish(ctx context.Context, dir string, withoutTLS bool) (*Furnished, erro
 	}
 	at := func(m Member) netip.AddrPort { return netip.AddrPortFrom(m.Addr(), plexPort) } // nobody is started there
 	own := netip.AddrPortFrom(Inside.Addr(), dnsPort)
-	p := Places{DNS: own, Status: own, Plex1: at(Plex1), Plex2: at(Plex2), Proxy: at(Proxy), Names: names}
+	p := Places{
+		DNS: own, Status: netip.AddrPortFrom(own.Addr(), statusPort), Plex1: at(Plex1), Plex2: at(Plex2),
+		Proxy: at(Proxy), ProxyStatus: netip.AddrPortFrom(own.Addr(), statusPort+1), Names: names,
+	}
 	h := &home{Places: p, dir: dir, net: n}
 	f := &Furnished{Corefile: h.corefile(), Roots: n.roots, Duck: n.duck, home: h}
 	if err := h.furnish(); err != nil {

@@ -2,7 +2,7 @@ package demo
 
 import (
 	"context"
-	_ "embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -10,66 +10,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"text/template"
 	"time"
 
 	"plexha/cmd/internal/socket"
 	"plexha/corefile"
+	"plexha/e2e/standin"
 )
-
-// The ports that are tried first. Up to portTries above them are tried where they are taken, as 32400 is on a
-// machine that runs Plex. The status pages of a real plexdns and plexproxy are at 8053 and 8054, and no block may
-// have one address for both of its own.
-const (
-	dnsPort    uint16 = 5300
-	plexPort   uint16 = 32400
-	proxyPort  uint16 = 8080
-	duckPort   uint16 = 5400
-	statusPort uint16 = 8055
-	portTries  uint16 = 100
-)
-
-//go:embed Corefile.tmpl
-var corefileText string
-
-// Places is where the demo's parts listen.
-type Places struct {
-	DNS, Status         netip.AddrPort // plexdns
-	Plex1, Plex2, Proxy netip.AddrPort
-	Names               netip.AddrPort // DuckDNS's name server
-}
-
-// Echoes is where those listen that tell external addresses.
-type Echoes struct {
-	Cloudflare netip.AddrPort // not valid: plexdns is to read the address in a file instead
-	OpenDNS    netip.AddrPort
-	Google     netip.AddrPort
-}
-
-// of returns where a node or the proxy listens.
-func (p Places) of(m Member) netip.AddrPort {
-	return map[Member]netip.AddrPort{Plex1: p.Plex1, Plex2: p.Plex2, Proxy: p.Proxy}[m]
-}
-
-// Corefile returns the Corefile of plexdns, with its state in the folder dir, which tells DuckDNS by that API.
-func Corefile(p Places, e Echoes, api, dir string) (string, error) {
-	t, err := template.New("Corefile").Parse(corefileText)
-	if err != nil {
-		return "", fmt.Errorf("reading the embedded Corefile: %w", err)
-	}
-	var sb strings.Builder
-	err = t.Execute(&sb, struct {
-		Places
-		Echoes
-
-		Zone, Dir, Router, API, Token string
-		Wans                          netip.Prefix
-	}{p, e, bare(zoneName), dir, routerFile(dir), api, duckToken, wans})
-	if err != nil {
-		return "", fmt.Errorf("writing the Corefile: %w", err)
-	}
-	return sb.String(), nil
-}
 
 // home is what the demo starts.
 type home struct {
@@ -84,6 +30,7 @@ type home struct {
 	plexdns *process
 	cast    map[Member]*process
 	all     []*process // that were ever started
+	films   []*viewer  // likewise
 }
 
 // errClosing ends the children when the demo is over.
@@ -111,91 +58,10 @@ func newHome(ctx context.Context) (*home, error) {
 	return h, nil
 }
 
-// checkLoopback returns an error that says what to do if this system lacks addresses that the demo uses.
-// Bind returns why an address cannot be used.
-func checkLoopback(bind func(netip.Addr) error) error {
-	var missing []string
-	var last error
-	for _, a := range []netip.Addr{Inside.Addr(), Plex1.Addr(), Plex2.Addr(), Proxy.Addr(), Outside.Addr()} {
-		if err := bind(a); err != nil {
-			missing, last = append(missing, a.String()), err
-		}
-	}
-	if len(missing) == 0 {
-		return nil
-	}
-	return fmt.Errorf("using loopback addresses: %w: this system lacks %s; on macOS, for each of them: "+
-		"sudo ifconfig lo0 alias %s", last, strings.Join(missing, ", "), missing[0])
-}
-
-// bindable returns a function for checkLoopback.
-func bindable(ctx context.Context) func(netip.Addr) error {
-	return func(a netip.Addr) error {
-		var lc net.ListenConfig
-		c, err := lc.ListenPacket(ctx, "udp", netip.AddrPortFrom(a, 0).String())
-		if err != nil {
-			return err
-		}
-		return c.Close()
-	}
-}
-
-// findPlaces finds a free port for each part.
-func findPlaces(ctx context.Context) (Places, error) {
-	var p Places
-	for _, part := range []struct {
-		place *netip.AddrPort
-		addr  netip.Addr
-		port  uint16
-	}{
-		{&p.DNS, Inside.Addr(), dnsPort},
-		{&p.Plex1, Plex1.Addr(), plexPort},
-		{&p.Plex2, Plex2.Addr(), plexPort},
-		{&p.Proxy, Proxy.Addr(), proxyPort},
-		{&p.Names, Inside.Addr(), duckPort},
-		{&p.Status, Inside.Addr(), statusPort},
-	} {
-		var err error
-		if *part.place, err = freePlace(ctx, part.addr, part.port); err != nil {
-			return Places{}, err
-		}
-	}
-	return p, nil
-}
-
-// freePlace returns the first port from first on that is free at addr, for TCP and UDP.
-func freePlace(ctx context.Context, addr netip.Addr, first uint16) (netip.AddrPort, error) {
-	var last error
-	for port := first; port < first+portTries; port++ {
-		place := netip.AddrPortFrom(addr, port)
-		if last = isFree(ctx, place); last == nil {
-			return place, nil
-		}
-	}
-	return netip.AddrPort{}, fmt.Errorf("looking for a free port from %d on: %w", first, last)
-}
-
-func isFree(ctx context.Context, place netip.AddrPort) error {
-	var lc net.ListenConfig
-	tcp, err := lc.Listen(ctx, "tcp", place.String())
-	if err != nil {
-		return err
-	}
-	defer tcp.Close()
-	udp, err := lc.ListenPacket(ctx, "udp", place.String())
-	if err != nil {
-		return err
-	}
-	return udp.Close()
-}
-
 func (h *home) corefile() string  { return filepath.Join(h.dir, "Corefile") }
 func (h *home) rootsFile() string { return filepath.Join(h.dir, "roots.pem") }
 
-// routerFile returns the file in which a router tells its external address.
-func routerFile(dir string) string { return filepath.Join(dir, "address") }
-
-// start starts the stand-ins, then plexdns, which the first question waits for. The home ends with plexdns.
+// start starts the nodes and the proxy, then plexdns, which the first question waits for. The home ends with plexdns.
 func (h *home) start() (err error) {
 	if h.net, err = openInternet(h.ctx, h.Names); err != nil {
 		return err
@@ -215,7 +81,7 @@ func (h *home) start() (err error) {
 	return err
 }
 
-// furnish gives the home its external address, and writes what plexdns reads.
+// furnish gives the home its external address, and writes what the programs read.
 func (h *home) furnish() error {
 	echoes := Echoes{Cloudflare: h.net.cloudflare, OpenDNS: h.net.openDNS, Google: h.net.google}
 	text, err := Corefile(h.Places, echoes, h.net.api, h.dir)
@@ -266,27 +132,51 @@ func (h *home) world() World {
 		return plexdns(ctx, q)
 	}
 	return World{
-		Ask:    ask,
-		Kill:   func(m Member) error { return h.cast[m].kill() },
-		Revive: h.revive,
-		Alive:  func(m Member) bool { return !h.cast[m].hasEnded() },
-		Move:   h.move,
+		Ask:       ask,
+		Visit:     visitor(h.Proxy, authorityFile(h.dir)),
+		Play:      h.play,
+		Playbacks: h.playbacks,
+		Headline:  h.headline,
+		Order:     h.order,
+		Kill:      func(m Member) error { return h.cast[m].kill() },
+		Revive:    h.revive,
+		Alive:     func(m Member) bool { return !h.cast[m].hasEnded() },
+		Move:      h.move,
 	}
 }
+
+// play has a device play films for as long as the home is there.
+func (h *home) play(d Device) Film {
+	v := watchFilms(h.ctx, d, h.Proxy, authorityFile(h.dir))
+	h.films = append(h.films, v)
+	return v
+}
+
+// plexdnsSocket is how plexctl reaches plexdns.
+func (h *home) plexdnsSocket() socket.Client { return socket.Of(corefile.State{Dir: h.dir}) }
 
 // move gives the home another external address, and has plexdns look at once.
 func (h *home) move(ctx context.Context, m Member) error {
 	if err := h.moveTo(m); err != nil {
 		return err
 	}
-	return socket.Of(corefile.State{Dir: h.dir}).Detect(ctx, bare(zoneName))
+	return h.plexdnsSocket().Detect(ctx, bare(zoneName))
 }
 
-// revive starts a stand-in and returns when it listens.
+// order has plexdns write an order, which both programs follow.
+func (h *home) order(ctx context.Context, m Member, o Order) error {
+	_, err := h.plexdnsSocket().Order(ctx, socket.Order{Zone: bare(zoneName), Name: string(m), Order: string(o), Why: "the demo"})
+	return err
+}
+
+// revive starts a node or the proxy, and returns when it listens.
 func (h *home) revive(ctx context.Context, m Member) error {
-	args := []string{kindProxy, h.of(m).String()}
-	if m != Proxy {
-		args = []string{kindPlex, h.of(m).String(), identity(m)}
+	if last := h.cast[m]; last != nil {
+		<-last.done // it has the address for as long
+	}
+	args, err := h.part(m)
+	if err != nil {
+		return err
 	}
 	p, err := h.run(string(m), args, nil, nil)
 	if err != nil {
@@ -299,9 +189,35 @@ func (h *home) revive(ctx context.Context, m Member) error {
 	return nil
 }
 
-// identity returns the machineIdentifier of a node's stand-in, 40 hexadecimal digits as a real one has.
-func identity(m Member) string {
-	return strings.Repeat(strings.TrimPrefix(string(m), "plex"), 40)
+// part returns the arguments of the child that plays that member.
+func (h *home) part(m Member) ([]string, error) {
+	if m == Proxy {
+		return []string{kindPlexproxy, "-conf", h.corefile(), "-grace", "1s"}, nil
+	}
+	options, err := json.Marshal(plexOptions(m))
+	if err != nil {
+		return nil, fmt.Errorf("writing the options of %s: %w", m, err)
+	}
+	return []string{kindPlex, h.of(m).String(), string(options)}, nil
+}
+
+// plexOptions returns what a node is like: a server of its own, with the films of the other one under other numbers.
+func plexOptions(m Member) standin.PlexOptions {
+	number := strings.TrimPrefix(string(m), "plex")
+	o := standin.PlexOptions{
+		Name:     string(m),
+		Identity: strings.Repeat(number, 40), // hexadecimal digits, as many as a real one has
+		IDBase:   1000,
+		Owner:    "token-for-the-owner",
+		Quiet:    true,
+	}
+	if m == Plex2 {
+		o.IDBase = 2000
+	}
+	for _, d := range devices() {
+		o.Devices = append(o.Devices, d.token())
+	}
+	return o
 }
 
 // listens returns when something accepts connections at addr, or an error once that cannot happen any more.
@@ -328,6 +244,9 @@ func (p *process) listens(ctx context.Context, addr netip.AddrPort) error {
 // close ends all children and removes the folder.
 func (h *home) close() error {
 	h.cancel(errClosing)
+	for _, f := range h.films {
+		<-f.done
+	}
 	for _, p := range h.all {
 		<-p.done
 	}

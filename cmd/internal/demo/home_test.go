@@ -18,12 +18,13 @@ import (
 )
 
 var places = demo.Places{
-	DNS:    netip.MustParseAddrPort("127.0.0.1:5300"),
-	Status: netip.MustParseAddrPort("127.0.0.1:8053"),
-	Plex1:  netip.MustParseAddrPort("127.0.1.1:32400"),
-	Plex2:  netip.MustParseAddrPort("127.0.2.1:32401"),
-	Proxy:  netip.MustParseAddrPort("127.0.3.1:8080"),
-	Names:  netip.MustParseAddrPort("127.0.0.1:5400"),
+	DNS:         netip.MustParseAddrPort("127.0.0.1:5300"),
+	Status:      netip.MustParseAddrPort("127.0.0.1:8055"),
+	Plex1:       netip.MustParseAddrPort("127.0.1.1:32400"),
+	Plex2:       netip.MustParseAddrPort("127.0.2.1:32401"),
+	Proxy:       netip.MustParseAddrPort("127.0.3.1:8443"),
+	ProxyStatus: netip.MustParseAddrPort("127.0.0.1:8056"),
+	Names:       netip.MustParseAddrPort("127.0.0.1:5400"),
 }
 
 var echoes = demo.Echoes{
@@ -81,7 +82,7 @@ func TestCorefileOfTheExternalAddress(t *testing.T) {
 			}
 			d := c.DuckDNS
 			told := []string{d.Name, d.API, d.VerifyAt[0].String(), c.Status.Addr.String()}
-			if diff := cmp.Diff([]string{demo.DuckName, duckAPI, "127.0.0.1:5400", "127.0.0.1:8053"}, told); diff != "" {
+			if diff := cmp.Diff([]string{demo.DuckName, duckAPI, "127.0.0.1:5400", "127.0.0.1:8055"}, told); diff != "" {
 				t.Errorf("DuckDNS and the status (-want +got):\n%s", diff)
 			}
 			for _, m := range []demo.Member{demo.Wan, demo.WanNew} {
@@ -111,7 +112,7 @@ func TestCorefile(t *testing.T) {
 	}
 	want := summary{
 		Origins:  []string{"home.duckdns.org."},
-		Members:  []string{"plex1 127.0.1.1:32400", "plex2 127.0.2.1:32401", "proxy 127.0.3.1:8080"},
+		Members:  []string{"plex1 127.0.1.1:32400", "plex2 127.0.2.1:32401", "proxy 127.0.3.1:8443"},
 		State:    homeDir,
 		Loopback: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 	}

@@ -60,8 +60,8 @@ func TestStay(t *testing.T) {
 		{"the home moves", "w", "wan moved to 203.0.113.7\n" + outside + "203.0.113.7 (wan), after 5000 ms\n" +
 			atDuck + "203.0.113.7 (wan)\n"},
 		{"the home moves and returns", "w W", "wan moved to 203.0.113.7\n" + outside + "203.0.113.7 (wan), after 5000 ms\n" +
-			atDuck + "203.0.113.7 (wan)\n" + "wan moved to 203.0.113.8\n" + outside + "203.0.113.8 (wan, new), after 5000 ms\n" +
-			atDuck + "203.0.113.8 (wan, new)\n"},
+			atDuck + "203.0.113.7 (wan)\n" + "wan moved to 203.0.113.8\n" + outside + "203.0.113.8 (new), after 5000 ms\n" +
+			atDuck + "203.0.113.8 (new)\n"},
 		{"one that is not in use is killed", "2", "plex2 killed\n" + answer + "still 127.0.3.1 (proxy)\n"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -2,29 +2,20 @@ package demo
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/miekg/dns"
 )
 
-const (
-	// patience is how long a right answer may take. With plexdns's defaults (interval 2s, rise 2) a member
-	// that comes back needs about 2.5 s, an external address 5 s to 10 s, all else here milliseconds.
-	patience = 20 * time.Second
-	// pace is the time between two questions while a right answer is awaited: the resolution of the times.
-	pace = time.Millisecond
-)
-
-var errPatience = fmt.Errorf("no right answer within %s", patience)
-
 // Play tells the story in w to out, and returns an error with the first step that does not hold.
 func Play(ctx context.Context, w World, out io.Writer) error {
 	p := &play{world: w, page: &page{w: out}}
+	defer p.endFilms()
 	steps := []func(context.Context) error{
-		p.allUp, p.proxyKilled, p.nodeKilled, p.status, p.allKilled, p.allBack, p.missingType, p.moved,
+		p.allUp, p.overHTTPS, p.kept, p.drained, p.undrained, p.nodeKilled, p.nodeBack, p.proxyKilled, p.proxyBack, p.moved,
 	}
 	for i, step := range steps {
 		p.step = i + 1
@@ -45,7 +36,9 @@ type play struct {
 	world World
 	page  *page
 	step  int
-	node  Member // the one that inside is led to once the proxy is dead
+	node  Member // the tv's
+
+	tv, tablet Film // nil: nothing plays there
 }
 
 func (p *play) allUp(ctx context.Context) error {
@@ -59,68 +52,194 @@ func (p *play) allUp(ctx context.Context) error {
 	return p.expect(ctx, atDuck(), leadsTo(Wan))
 }
 
-func (p *play) proxyKilled(ctx context.Context) error {
-	p.title("The proxy is killed (SIGKILL): inside gets a node.")
-	answer, err := p.kill(ctx, Proxy, leadsTo(Plex1, Plex2))
-	if err != nil {
-		return err
-	}
-	p.node = Plex1
-	if answer.only(Plex2) {
-		p.node = Plex2
-	}
-	return p.outside(ctx)
-}
-
-func (p *play) nodeKilled(ctx context.Context) error {
-	p.title("That node, %s, is killed: inside gets the other one.", p.node)
-	if _, err := p.kill(ctx, p.node, leadsTo(p.other())); err != nil {
-		return err
-	}
-	return p.outside(ctx)
-}
-
-func (p *play) status(ctx context.Context) error {
-	p.title("What is known of the nodes, and since when.")
-	states := map[Member]string{p.node: "down", p.other(): "up"}
-	return p.expect(ctx, Question{Inside, statusName, dns.TypeTXT}, tells(
-		fmt.Sprintf("%s %s since ", Plex1, states[Plex1]),
-		fmt.Sprintf("%s %s since ", Plex2, states[Plex2]),
-	))
-}
-
-func (p *play) allKilled(ctx context.Context) error {
-	p.title("The last one, %s, is killed: inside gets the proxy as a last resort.", p.other())
-	if _, err := p.kill(ctx, p.other(), leadsTo(Proxy)); err != nil {
-		return err
-	}
-	return p.outside(ctx)
-}
-
-// allBack revives the nodes and looks for one before it revives the proxy: the last resort was the proxy's
-// address already.
-func (p *play) allBack(ctx context.Context) error {
-	p.title("All are revived: inside gets its node again, and then the proxy.")
-	for _, m := range []Member{Plex1, Plex2} {
-		if err := p.world.Revive(ctx, m); err != nil {
+func (p *play) overHTTPS(ctx context.Context) error {
+	p.title("The proxy speaks HTTPS under all names, with an authority of its own.")
+	for _, n := range []struct {
+		host string
+		want wantPage
+	}{
+		{bare(mainName), comesFrom(Plex1, Plex2)}, {hostOf(Plex1), comesFrom(Plex1)}, {hostOf(Plex2), comesFrom(Plex2)},
+	} {
+		if err := p.visit(ctx, time.Time{}, Visit{Host: n.host, Path: "/identity"}, n.want); err != nil {
 			return err
 		}
 	}
-	if _, err := p.await(ctx, time.Now(), inside(), leadsTo(p.node)); err != nil {
+	return nil
+}
+
+// kept has two devices ask for the same thing again and again.
+func (p *play) kept(ctx context.Context) error {
+	const times = 20
+	p.title("Each device stays with its node, request after request.")
+	for _, d := range []Device{TV, Tablet} {
+		v := Visit{By: d, Host: bare(mainName), Path: "/"}
+		first, err := p.see(ctx, v, comesFrom(Plex1, Plex2))
+		if err != nil {
+			return err
+		}
+		for range times - 1 {
+			if _, err := p.see(ctx, v, comesFrom(first.Node)); err != nil {
+				return err
+			}
+		}
+		if d == TV {
+			p.node = first.Node
+		}
+		p.line(string(d), fmt.Sprintf("%d requests", times), string(first.Node))
+	}
+	return nil
+}
+
+func (p *play) drained(ctx context.Context) error {
+	p.title("A film plays on the tv. Its node is drained, as by plexctl drain %s.", p.node)
+	p.tv = p.world.Play(TV)
+	seen, err := p.plays(ctx, TV, p.tv, Seen{}, p.node)
+	if err != nil {
 		return err
 	}
+	p.line("tv", "plays", "from "+string(p.node))
+	if err := p.world.Order(ctx, p.node, Drain); err != nil {
+		return err
+	}
+	if err := p.place(ctx, Guests(1), p.other()); err != nil {
+		return err
+	}
+	if _, err := p.plays(ctx, TV, p.tv, seen, p.node); err != nil {
+		return err
+	}
+	p.line("tv", "plays on", "from "+string(p.node))
+	return p.stopped(ctx)
+}
+
+func (p *play) undrained(ctx context.Context) error {
+	p.title("The order is taken back, as by plexctl undrain %s.", p.node)
+	if err := p.world.Order(ctx, p.node, Undrain); err != nil {
+		return err
+	}
+	return p.place(ctx, Guests(2), Plex1, Plex2)
+}
+
+// place has new devices come, who must go to these nodes, and to each of them.
+func (p *play) place(ctx context.Context, guests []Device, to ...Member) error {
+	met := map[Member]bool{}
+	for _, d := range guests {
+		page, err := p.see(ctx, Visit{By: d, Host: bare(mainName), Path: "/"}, comesFrom(to...))
+		if err != nil {
+			return err
+		}
+		met[page.Node] = true
+	}
+	for _, m := range to {
+		if !met[m] {
+			return fmt.Errorf("placing %d new devices: none is at %s", len(guests), m)
+		}
+	}
+	p.line("others", fmt.Sprintf("%d new devices", len(guests)), strings.ReplaceAll(oneOf(to), " or ", " and "))
+	return nil
+}
+
+// stopped ends the tv's film, and waits until the proxy sees nobody at its node.
+func (p *play) stopped(ctx context.Context) error {
+	event := time.Now()
+	p.tv.Stop()
+	p.tv = nil
+	_, err := until(ctx, look[int]{
+		what: "counting the playbacks on " + string(p.node), want: "none", pace: pagePace,
+		see:   func(ctx context.Context) (int, error) { return p.world.Playbacks(ctx, p.node) },
+		right: func(n int) bool { return n == 0 },
+	})
+	if err == nil {
+		p.line("tv", "stops", fmt.Sprintf("none is left on %s, %s", p.node, after(event)))
+	}
+	return err
+}
+
+func (p *play) nodeKilled(ctx context.Context) error {
+	p.title("Films play from both. %s is killed (SIGKILL): the others go on.", p.node)
+	p.tv, p.tablet = p.world.Play(TV), p.world.Play(Tablet)
+	tv, err := p.plays(ctx, TV, p.tv, Seen{}, p.node)
+	if err != nil {
+		return err
+	}
+	tablet, err := p.plays(ctx, Tablet, p.tablet, Seen{}, p.other())
+	if err != nil {
+		return err
+	}
+	event := time.Now()
+	if err := p.world.Kill(p.node); err != nil {
+		return err
+	}
+	if err := p.states(ctx, event, map[Member]string{p.node: "down", p.other(): "up"}); err != nil {
+		return err
+	}
+	if err := p.visit(ctx, event, Visit{Host: hostOf(p.node), Path: "/"}, saysDown(p.node)); err != nil {
+		return err
+	}
+	if err := p.visit(ctx, event, Visit{Host: bare(mainName), Path: "/identity"}, comesFrom(p.other())); err != nil {
+		return err
+	}
+	return p.nodeMissed(ctx, event, tv, tablet)
+}
+
+// nodeMissed shows what viewers notice of a node's death, and the operator.
+func (p *play) nodeMissed(ctx context.Context, event time.Time, tv, tablet Seen) error {
+	if _, err := p.plays(ctx, Tablet, p.tablet, tablet, p.other()); err != nil {
+		return err
+	}
+	p.line("tablet", "plays on", "from "+string(p.other()))
+	tv.Again++
+	if _, err := p.plays(ctx, TV, p.tv, tv, p.other()); err != nil {
+		return err
+	}
+	p.line("tv", "begins its film again", fmt.Sprintf("from %s, %s", p.other(), after(event)))
+	return p.headline(ctx, Plexdns, string(p.node)+" is down")
+}
+
+func (p *play) nodeBack(ctx context.Context) error {
+	p.endFilms()
+	p.title("%s is revived.", p.node)
+	event := time.Now()
+	if err := p.world.Revive(ctx, p.node); err != nil {
+		return err
+	}
+	if err := p.states(ctx, event, map[Member]string{Plex1: "up", Plex2: "up"}); err != nil {
+		return err
+	}
+	if err := p.visit(ctx, event, Visit{Host: hostOf(p.node), Path: "/identity"}, comesFrom(p.node)); err != nil {
+		return err
+	}
+	return p.headline(ctx, Plexdns, allIsWell)
+}
+
+func (p *play) proxyKilled(ctx context.Context) error {
+	p.title("The proxy is killed: inside gets a node, and outside nothing changes.")
+	event := time.Now()
+	if err := p.world.Kill(Proxy); err != nil {
+		return err
+	}
+	if err := p.await(ctx, event, inside(), leadsTo(Plex1, Plex2)); err != nil {
+		return err
+	}
+	if err := p.outside(ctx); err != nil {
+		return err
+	}
+	return p.headline(ctx, Plexdns, "is down")
+}
+
+func (p *play) proxyBack(ctx context.Context) error {
+	p.title("It is revived, and knows where everybody was.")
+	event := time.Now()
 	if err := p.world.Revive(ctx, Proxy); err != nil {
 		return err
 	}
-	if _, err := p.await(ctx, time.Now(), inside(), leadsTo(Proxy)); err != nil {
+	if err := p.await(ctx, event, inside(), leadsTo(Proxy)); err != nil {
 		return err
 	}
-	return p.outside(ctx)
-}
-
-func (p *play) missingType(ctx context.Context) error {
-	p.title("A type that is not there (no IPv6 in this home) does not deny the name.")
-	return p.expect(ctx, Question{Inside, mainName, dns.TypeAAAA}, noData())
+	v := Visit{By: Tablet, Host: bare(mainName), Path: "/"}
+	if err := p.visit(ctx, time.Time{}, v, comesFrom(p.other())); err != nil {
+		return err
+	}
+	return p.headline(ctx, Plexproxy, allIsWell)
 }
 
 // moved has the provider change the external address.
@@ -130,12 +249,17 @@ func (p *play) moved(ctx context.Context) error {
 	if err := p.world.Move(ctx, WanNew); err != nil {
 		return err
 	}
-	if _, err := p.await(ctx, event, outside(), leadsTo(WanNew)); err != nil {
+	if err := p.await(ctx, event, outside(), leadsTo(WanNew)); err != nil {
 		return err
 	}
-	_, err := p.await(ctx, event, atDuck(), leadsTo(WanNew))
-	return err
+	if err := p.await(ctx, event, atDuck(), leadsTo(WanNew)); err != nil {
+		return err
+	}
+	return p.headline(ctx, Plexdns, allIsWell)
 }
+
+// allIsWell is what a status page says when it is so.
+const allIsWell = "all is well"
 
 // other returns the node that p.node is not.
 func (p *play) other() Member {
@@ -145,91 +269,19 @@ func (p *play) other() Member {
 	return Plex1
 }
 
+// hostOf returns a node's own name.
+func hostOf(m Member) string { return string(m) + "." + bare(zoneName) }
+
 func inside() Question  { return Question{Inside, mainName, dns.TypeA} }
 func outside() Question { return Question{Outside, mainName, dns.TypeA} }
 func atDuck() Question  { return Question{AtDuck, mainName, dns.TypeA} }
 
-// outside expects what is answered there whoever lives.
-func (p *play) outside(ctx context.Context) error {
-	return p.expect(ctx, outside(), leadsTo(Wan))
-}
-
-func (p *play) title(format string, args ...any) {
-	p.page.printf("\n%d. %s\n\n", p.step, fmt.Sprintf(format, args...))
-}
-
-// kill kills m and shows what inside is led to then, and after which time.
-func (p *play) kill(ctx context.Context, m Member, w want) (Answer, error) {
-	event := time.Now()
-	if err := p.world.Kill(m); err != nil {
-		return Answer{}, err
-	}
-	return p.await(ctx, event, inside(), w)
-}
-
-// expect shows the answer once it is right.
-func (p *play) expect(ctx context.Context, q Question, w want) error {
-	answer, err := p.ask(ctx, q, w)
-	if err == nil {
-		p.show(q, answer, "")
-	}
-	return err
-}
-
-// await shows the answer once it is right, and the time since the event.
-func (p *play) await(ctx context.Context, event time.Time, q Question, w want) (Answer, error) {
-	answer, err := p.ask(ctx, q, w)
-	if err == nil {
-		p.show(q, answer, ", "+after(event))
-	}
-	return answer, err
-}
-
-// after is the time since the event, in whole milliseconds and never none.
-func after(event time.Time) string {
-	return fmt.Sprintf("after %d ms", max(1, time.Since(event).Round(time.Millisecond).Milliseconds()))
-}
-
-// show prints an answer, one of several texts below its question.
-func (p *play) show(q Question, a Answer, suffix string) {
-	if q.Type != dns.TypeTXT {
-		p.page.printf("   %-35s  %s%s\n", q, a, suffix)
-		return
-	}
-	p.page.printf("   %s\n", q)
-	for _, text := range a.Data {
-		p.page.printf("            %s\n", text)
-	}
-}
-
-// ask asks until the answer is right.
-func (p *play) ask(ctx context.Context, q Question, w want) (Answer, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, errPatience)
-	defer cancel()
-	tick := time.NewTicker(pace)
-	defer tick.Stop()
-	for {
-		answer, err := p.world.Ask(ctx, q)
-		if err == nil && w.holds(answer) {
-			return answer, nil
+// endFilms ends what still plays.
+func (p *play) endFilms() {
+	for _, f := range []*Film{&p.tv, &p.tablet} {
+		if *f != nil {
+			(*f).Stop()
+			*f = nil
 		}
-		select {
-		case <-ctx.Done():
-			return Answer{}, unanswered(context.Cause(ctx), q, w, answer, err)
-		case <-tick.C:
-		}
-	}
-}
-
-// unanswered says why there was no right answer: cause is what ended the wait, err how asking failed last.
-func unanswered(cause error, q Question, w want, last Answer, err error) error {
-	switch {
-	case !errors.Is(cause, errPatience):
-		return cause
-	case err != nil:
-		return fmt.Errorf("asking %s for %s %s: %w: %w", q.From, bare(q.Name), dns.TypeToString[q.Type], cause, err)
-	default:
-		return fmt.Errorf("asking %s for %s %s: %w: got %s, want %s",
-			q.From, bare(q.Name), dns.TypeToString[q.Type], cause, last, w.words)
 	}
 }

@@ -21,6 +21,16 @@ const (
 type World struct {
 	// Ask asks plexdns one question, or DuckDNS if that is whom the client asks.
 	Ask func(context.Context, Question) (Answer, error)
+	// Visit asks plexproxy over HTTPS.
+	Visit func(context.Context, Visit) (Page, error)
+	// Play has a device play films through plexproxy, one after the other.
+	Play func(Device) Film
+	// Playbacks returns how many playbacks plexproxy sees on a node.
+	Playbacks func(context.Context, Member) (int, error)
+	// Headline returns what the status page of a program says above all else.
+	Headline func(context.Context, Reporter) (string, error)
+	// Order tells plexdns how to take a node, as plexctl does: Drain or Undrain.
+	Order func(context.Context, Member, Order) error
 	// Kill ends a node or the proxy without a warning. It returns when the signal is sent.
 	Kill func(Member) error
 	// Revive starts again one that was killed. It returns when that one listens.
@@ -40,8 +50,8 @@ const (
 	Plex1  Member = "plex1"
 	Plex2  Member = "plex2"
 	Proxy  Member = "proxy"
-	Wan    Member = "wan"      // the uplink
-	WanNew Member = "wan, new" // the uplink with its other address
+	Wan    Member = "wan" // the uplink
+	WanNew Member = "new" // the uplink with its other address
 )
 
 var members = []Member{Plex1, Plex2, Proxy, Wan, WanNew}
@@ -74,6 +84,15 @@ func named(data string) string {
 	}
 	return data
 }
+
+// Order is what the operator says of a node.
+type Order string
+
+// The orders, as plexdns takes them.
+const (
+	Drain   Order = "drain"
+	Undrain Order = "none"
+)
 
 // Client is who asks: plexdns, or the name server of DuckDNS.
 type Client string
@@ -139,14 +158,19 @@ type want struct {
 
 // leadsTo wants the address of one of these, alone.
 func leadsTo(ms ...Member) want {
+	return want{
+		words: oneOf(ms),
+		holds: func(a Answer) bool { return slices.ContainsFunc(ms, a.only) },
+	}
+}
+
+// oneOf names these members.
+func oneOf(ms []Member) string {
 	var words []string
 	for _, m := range ms {
 		words = append(words, string(m))
 	}
-	return want{
-		words: strings.Join(words, " or "),
-		holds: func(a Answer) bool { return slices.ContainsFunc(ms, a.only) },
-	}
+	return strings.Join(words, " or ")
 }
 
 // tells wants one text for each beginning, in order.

@@ -1,0 +1,24 @@
+package demo
+
+import "fmt"
+
+// invite says what a person can do now.
+func (h *home) invite(p *page) {
+	main := bare(mainName)
+	p.printf("\nAsk plexdns as one inside, as one outside, and DuckDNS:\n\n")
+	for _, q := range []string{"-b %s " + main, "-b %s " + bare(statusName) + " TXT"} {
+		p.printf("   dig @%s -p %d %s\n", h.DNS.Addr(), h.DNS.Port(), fmt.Sprintf(q, Inside.Addr()))
+	}
+	p.printf("   dig @%s -p %d -b %s %s\n", h.DNS.Addr(), h.DNS.Port(), Outside.Addr(), main)
+	p.printf("   dig @%s -p %d %s\n", h.Names.Addr(), h.Names.Port(), main)
+
+	p.printf("\nGo through plexproxy, whose authority is one of its own:\n\n")
+	p.printf("   cd %s\n", h.dir)
+	for _, host := range []string{main, hostOf(Plex1)} {
+		where := fmt.Sprintf("%s:%d", host, h.Proxy.Port())
+		p.printf("   curl --cacert root.crt --resolve %s:%s https://%s/identity\n", where, h.Proxy.Addr(), where)
+	}
+	p.printf("\nLook at the status pages of plexdns and plexproxy, and change the Corefile:\n\n")
+	p.printf("   http://%s\n   http://%s\n   %s\n", h.Status, h.ProxyStatus, h.corefile())
+	p.printf("\n%s\n\n", keysHelp)
+}
