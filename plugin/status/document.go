@@ -50,6 +50,7 @@ type Answer struct {
 	Addresses []netip.Addr   `json:"addresses"`          // IPv4 before IPv6; empty: NODATA, unless Servfail
 	To        []string       `json:"to"`                 // whose addresses they are, such as "proxy 192.168.1.2:443"
 	Servfail  bool           `json:"servfail,omitempty"` // A and AAAA are answered with SERVFAIL
+	Standing  string         `json:"standing,omitempty"` // as meant, stand-in or nothing up: how far from what is meant they are
 	Why       string         `json:"why"`                // why to them, in a few words
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"plexha/corefile/lint"
 	"plexha/plugin/status/page"
+	"plexha/zones"
 )
 
 // Draw returns the page that shows a document. What has happened is not in it.
@@ -55,9 +56,7 @@ func row(s page.Subject, small, zone string, h *Health) page.Row {
 }
 
 // columns returns the titles of those cells.
-func columns(kind string, more ...string) []string {
-	return append([]string{kind, "State", "Why", "Order", "Addresses"}, more...)
-}
+func columns(kind string) []string { return []string{kind, "State", "Why", "Order", "Addresses"} }
 
 // addressCell names the addresses, and those that are not as the whole is.
 func addressCell(h *Health) page.Cell {
@@ -98,7 +97,7 @@ func proxies(c *Cluster) page.Section {
 }
 
 func drawUplinks(c *Cluster) page.Section {
-	s := page.Section{Name: "uplinks", Title: "Uplinks", Columns: columns("Uplink", "Found by")}
+	s := page.Section{Name: "uplinks", Title: "Uplinks", Columns: columns("Uplink")}
 	for i := range c.Uplinks {
 		u := &c.Uplinks[i]
 		small := ""
@@ -106,8 +105,8 @@ func drawUplinks(c *Cluster) page.Section {
 			small = "clients outside are led here"
 		}
 		r := row(subject("uplink", u.Name, &u.Health), small, c.Zone, &u.Health)
-		r.Cells = append(r.Cells, foundBy(u.External))
 		if u.External != nil {
+			r.Cells[len(r.Cells)-1] = found(r.Cells[len(r.Cells)-1], u.External)
 			r.Forms = append(r.Forms, trigger("look now", "for the address of "+u.Name, "/detect", c.Zone))
 		}
 		s.Rows = append(s.Rows, r)
@@ -119,16 +118,24 @@ func trigger(label, about, path, zone string) page.Form {
 	return page.Form{Label: label, About: about, Action: path, Fields: []page.Field{{Name: "zone", Value: zone}}}
 }
 
-// foundBy names those who said so last.
-func foundBy(e *External) page.Cell {
-	if e == nil {
-		return page.Cell{Text: "given"}
-	}
+// found adds who said so last.
+func found(c page.Cell, e *External) page.Cell {
 	newest := e.IPv4
 	if e.IPv6.Confirmed.After(newest.Confirmed) {
 		newest = e.IPv6
 	}
-	return page.Cell{Text: strings.Join(newest.By, ", "), Time: newest.Confirmed}
+	c.Time = newest.Confirmed
+	if len(newest.By) > 0 {
+		c.Small = strings.Join(append(nonEmpty(c.Small), "found by "+strings.Join(newest.By, ", ")), "; ")
+	}
+	return c
+}
+
+func nonEmpty(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return []string{s}
 }
 
 // answers shows names that are answered alike in one row.
@@ -157,6 +164,11 @@ func isAlike(a, b *Answer) bool {
 		slices.Equal(a.Addresses, b.Addresses) && slices.Equal(a.To, b.To)
 }
 
+// standings are the levels of what stands there; by default it is as meant.
+var standings = map[string]page.Level{
+	"": page.Good, zones.AsMeant.String(): page.Good, zones.StandIn.String(): page.Poor, zones.NothingUp.String(): page.Bad,
+}
+
 func answerRow(group []Answer, zone string) page.Row {
 	a := &group[0]
 	var names []string
@@ -168,12 +180,14 @@ func answerRow(group []Answer, zone string) page.Row {
 		view.Small = "clients of " + string(a.Variant)
 	}
 	to := page.Cell{Text: joined(a.Addresses), Small: strings.Join(a.To, ", ")}
-	level := page.Good
+	level := standings[a.Standing]
 	switch {
 	case a.Servfail:
 		level, to = page.Bad, page.Cell{Text: "SERVFAIL", Badge: page.Bad}
-	case len(a.Addresses) == 0:
+	case len(a.Addresses) == 0 && level == page.Good:
 		level, to.Text = page.Quiet, "no address"
+	case len(a.Addresses) == 0:
+		to.Text = "no address"
 	}
 	ttl := page.Cell{Text: fmt.Sprintf("%d s", a.TTL)}
 	return page.Row{Level: level, Cells: []page.Cell{{Text: strings.Join(names, ", ")}, view, to, {Text: a.Why}, ttl}}

@@ -31,16 +31,71 @@ type cluster struct {
 	snapshot *zones.Snapshot
 	external []wanip.Report
 	duckdns  *duckdns.Report
+	answers  []status.Answer
+	timeline timeline.Timeline
+	stalled  []zones.Subject
+	findings []lint.Finding
+	refusal  error // of orders
 
 	detected, pushed atomic.Int64
+
+	mu   sync.Mutex
+	told []board.OrderLine // the orders
+	subs map[chan struct{}]bool
 }
 
-func (c *cluster) Zone() string              { return c.zone }
-func (c *cluster) Snapshot() *zones.Snapshot { return c.snapshot }
-func (c *cluster) External() []wanip.Report  { return c.external }
-func (c *cluster) DuckDNS() *duckdns.Report  { return c.duckdns }
-func (c *cluster) Detect()                   { c.detected.Add(1) }
-func (c *cluster) Push()                     { c.pushed.Add(1) }
+func (c *cluster) Zone() string                 { return c.zone }
+func (c *cluster) External() []wanip.Report     { return c.external }
+func (c *cluster) DuckDNS() *duckdns.Report     { return c.duckdns }
+func (c *cluster) Answers() []status.Answer     { return c.answers }
+func (c *cluster) Timeline() *timeline.Timeline { return &c.timeline }
+func (c *cluster) Stalled() []zones.Subject     { return c.stalled }
+func (c *cluster) Findings() []lint.Finding     { return c.findings }
+func (c *cluster) Detect()                      { c.detected.Add(1) }
+func (c *cluster) Push()                        { c.pushed.Add(1) }
+
+func (c *cluster) Snapshot() *zones.Snapshot {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.snapshot
+}
+
+func (c *cluster) Order(o board.OrderLine) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.refusal == nil {
+		c.told = append(c.told, o)
+	}
+	return c.refusal
+}
+
+func (c *cluster) Subscribe() (<-chan struct{}, func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.subs == nil {
+		c.subs = map[chan struct{}]bool{}
+	}
+	ch := make(chan struct{}, 1)
+	c.subs[ch] = true
+	return ch, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.subs, ch)
+	}
+}
+
+// change shows another snapshot, and tells of it.
+func (c *cluster) change(snap *zones.Snapshot) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.snapshot = snap
+	for ch := range c.subs {
+		select {
+		case ch <- struct{}{}:
+		default:
+		}
+	}
+}
 
 // home is a cluster with an uplink that is detected, and with DuckDNS.
 func home(zone string) *cluster {
@@ -135,13 +190,4 @@ func ask(t *testing.T, network, addr, method, path string) (int, string) {
 		t.Fatal(err)
 	}
 	return res.StatusCode, string(body)
-}
-
-func (c *cluster) Answers() []status.Answer     { return nil }
-func (c *cluster) Timeline() *timeline.Timeline { return new(timeline.Timeline) }
-func (c *cluster) Stalled() []zones.Subject     { return nil }
-func (c *cluster) Findings() []lint.Finding     { return nil }
-func (c *cluster) Order(board.OrderLine) error  { return nil }
-func (c *cluster) Subscribe() (<-chan struct{}, func()) {
-	return make(chan struct{}), func() {}
 }

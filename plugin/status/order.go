@@ -45,7 +45,7 @@ func (s *server) whose(o page.Order) (*guest, error) {
 	}
 	var have []*guest
 	for _, g := range asked {
-		if knows(g.Snapshot(), o.Name) {
+		if _, ok := board.Named(g.Snapshot(), o.Name); ok {
 			have = append(have, g)
 		}
 	}
@@ -64,14 +64,4 @@ func first(guests []*guest) *guest {
 		return nil
 	}
 	return guests[0]
-}
-
-// knows reports whether a snapshot has a node, a proxy or an uplink of that name.
-func knows(snap *zones.Snapshot, name string) bool {
-	for s := range snap.Subjects {
-		if s.Name == name {
-			return true
-		}
-	}
-	return false
 }

@@ -111,11 +111,7 @@ func open(r *http.Request, logs []Log) ([]*reader, error) {
 	}
 	var readers []*reader
 	for _, log := range logs {
-		next := &reader{log, after}
-		if newest(log.Timeline.Since(0)) < after {
-			next.after = 0
-		}
-		readers = append(readers, next)
+		readers = append(readers, &reader{log, after})
 	}
 	return readers, nil
 }

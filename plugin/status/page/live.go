@@ -53,11 +53,11 @@ func Live(w http.ResponseWriter, r *http.Request, news <-chan struct{}, doc func
 func (s *stream) first(d Doc, g *drawing, has string) error {
 	m := message{At: d.At}
 	if has != g.state {
-		main, err := g.main()
-		if err != nil {
-			return err
+		b := &brush{}
+		m.Title, m.Main = g.title, new(g.main(b))
+		if b.err != nil {
+			return b.err
 		}
-		m.Title, m.Main = g.title, new(string(main))
 	}
 	return s.tell(event{name: "news", id: g.state, data: m})
 }
@@ -109,14 +109,12 @@ func changes(old, next *drawing) (message, error) {
 		m.Title = next.title
 	}
 	if !isAlike(old, next) {
-		main, err := next.main()
-		m.Main = new(string(main))
-		return m, err
+		b := &brush{}
+		m.Main = new(next.main(b))
+		return m, b.err
 	}
 	for i := range next.clusters {
-		if err := m.cluster(&old.clusters[i], &next.clusters[i]); err != nil {
-			return m, err
-		}
+		m.cluster(&old.clusters[i], &next.clusters[i])
 	}
 	return m, nil
 }
@@ -140,20 +138,15 @@ func isAlike(a, b *drawing) bool {
 	return true
 }
 
-func (m *message) cluster(old, next *clusterDrawing) error {
+func (m *message) cluster(old, next *clusterDrawing) {
 	m.part(part{next.id + "-head", next.head}, old.head)
 	m.part(part{next.id + "-troubles", next.troubles}, old.troubles)
 	for i := range next.sections {
 		m.section(&old.sections[i], &next.sections[i])
 	}
-	html, _, err := drawEvents(after(next.events, newest(old.events)), maxEvents)
-	if err != nil {
-		return err
-	}
-	if html != "" {
+	if html, _ := drawEvents(after(next.events, newest(old.events)), maxEvents); html != "" {
 		m.Events = append(m.Events, part{next.id + "-events", html})
 	}
-	return nil
 }
 
 func (m *message) part(p part, old string) {

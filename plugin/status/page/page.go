@@ -47,6 +47,7 @@ type Trouble struct {
 	Level Level
 	Text  string    // what it is
 	Since time.Time // zero: not known
+	Until time.Time // when it ends; zero: nobody has said
 	Why   string    // the words of whoever found it; empty: there is no more to say
 }
 

@@ -10,7 +10,6 @@ import (
 	"html/template"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -68,18 +67,26 @@ func Render(w io.Writer, d Doc) error {
 	if err != nil {
 		return err
 	}
-	main, err := g.main()
-	if err != nil {
-		return err
-	}
-	return templates.ExecuteTemplate(w, "page", struct {
+	b := &brush{}
+	shell := b.do("page", struct {
 		Doc
 
 		Title, Look, State string
-		Main               template.HTML
+		Slot               template.HTML
 		Style              template.CSS
 		Script             template.JS
-	}{d, g.title, look, g.state, main, template.CSS(style), template.JS(script)}) //nolint:gosec // they are ours
+	}{d, g.title, look, g.state, slot, template.CSS(style), template.JS(script)}) //nolint:gosec // they are ours
+	main := g.main(b)
+	if b.err != nil {
+		return b.err
+	}
+	before, after, _ := strings.Cut(shell, slot)
+	for _, text := range []string{before, main, after} {
+		if _, err := io.WriteString(w, text); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // drawing is a page in parts, of which a browser is sent those that have changed.
@@ -123,7 +130,10 @@ func draw(d Doc) (*drawing, error) {
 	for _, c := range g.clusters {
 		_, _ = fmt.Fprint(sum, c.head, c.troubles, newest(c.events)) // a hash takes everything
 		for _, s := range c.sections {
-			_, _ = fmt.Fprint(sum, s.id, s.shell, s.rows)
+			_, _ = io.WriteString(sum, s.shell)
+			for _, r := range s.rows {
+				_, _ = io.WriteString(sum, r.HTML)
+			}
 		}
 	}
 	g.state = fmt.Sprintf("%016x", sum.Sum64())
@@ -165,7 +175,7 @@ func (b *brush) do(name string, data any) string {
 
 func (b *brush) cluster(id string, c *Cluster, changes bool) clusterDrawing {
 	g := clusterDrawing{id: id, zone: c.Zone, events: c.Events}
-	said := Trouble{c.Level, c.Headline, c.Since, c.Why}
+	said := Trouble{Level: c.Level, Text: c.Headline, Since: c.Since, Why: c.Why}
 	g.head = b.do("head", struct {
 		ID, Zone string
 		Level    Level
@@ -193,97 +203,60 @@ func (b *brush) section(cluster string, s *Section, changes bool) sectionDrawing
 	}
 	for i := range s.Rows {
 		id := fmt.Sprintf("%s-%d", g.id, i)
-		g.rows = append(g.rows, part{id, b.do("row", struct {
-			*Row
-
-			ID       string
-			Columns  []string
-			HasForms bool
-		}{&s.Rows[i], id, s.Columns, hasForms})})
+		g.rows = append(g.rows, part{id, b.do("row", rowView(id, s.Columns, &s.Rows[i], hasForms))})
+	}
+	var rows template.HTML
+	if len(g.rows) > 0 {
+		rows = slot
 	}
 	g.shell = b.do("section", struct {
 		*Section
 
 		ID       string
 		HasForms bool
-		Rows     []template.HTML
-	}{s, g.id, hasForms, slots(len(g.rows))})
+		Slot     template.HTML
+	}{s, g.id, hasForms, rows})
 	return g
 }
 
-// slot stands for the rows of a section. No template or text makes a NUL: html/template replaces it.
+// slot stands for what is put into the text of a template afterwards, which is cheaper than to have it go through all
+// of them. No text brings another one in: html/template replaces NUL.
 const slot = "\x00"
 
-// slots returns what stands for n rows.
-func slots(n int) []template.HTML {
-	if n == 0 {
-		return nil
-	}
-	return []template.HTML{slot}
-}
-
 // html returns the whole section.
-func (s *sectionDrawing) html() string {
+func (s *sectionDrawing) html() string { return strings.Join(s.pieces(), "") }
+
+// pieces returns what makes the section, one after the other.
+func (s *sectionDrawing) pieces() []string {
 	before, after, _ := strings.Cut(s.shell, slot)
-	var b strings.Builder
-	b.WriteString(before)
+	all := []string{before}
 	for _, r := range s.rows {
-		b.WriteString(r.HTML)
+		all = append(all, r.HTML)
 	}
-	b.WriteString(after)
-	return b.String()
+	return append(all, after)
 }
 
 // main returns all clusters.
-func (g *drawing) main() (template.HTML, error) {
-	type shown struct {
-		ID, Zone               string
-		Head, Troubles, Events template.HTML
-		Sections               []template.HTML
-		IsCut                  bool
+func (g *drawing) main(b *brush) string {
+	if len(g.clusters) == 0 {
+		return b.do("nobody", nil)
 	}
-	var all []shown
-	for _, c := range g.clusters {
-		events, isCut, err := drawEvents(c.events, maxEvents/len(g.clusters))
-		if err != nil {
-			return "", err
+	var all []string
+	for i := range g.clusters {
+		c := &g.clusters[i]
+		events, isCut := drawEvents(c.events, maxEvents/len(g.clusters))
+		shell := b.do("article", struct {
+			ID, Zone string
+			Slot     template.HTML
+			IsCut    bool
+		}{c.id, c.zone, slot, isCut})
+		before, rest, _ := strings.Cut(shell, slot)
+		between, after, _ := strings.Cut(rest, slot)
+		all = append(all, before, c.head, c.troubles)
+		for j := range c.sections {
+			all = append(all, c.sections[j].pieces()...)
 		}
-		s := shown{
-			ID: c.id, Zone: c.zone, Head: template.HTML(c.head), Troubles: template.HTML(c.troubles), //nolint:gosec // templates made it
-			Events: template.HTML(events), IsCut: isCut, //nolint:gosec // as above
-		}
-		for _, section := range c.sections {
-			s.Sections = append(s.Sections, template.HTML(section.html())) //nolint:gosec // as above
-		}
-		all = append(all, s)
+		all = append(all, between, events, after)
 	}
-	b := &brush{}
-	main := b.do("main", all)
-	return template.HTML(main), b.err //nolint:gosec // as above
+	return strings.Join(all, "")
 }
-
-// drawEvents returns the newest events first, as many as fit into so many bytes.
-func drawEvents(events []timeline.Event, room int) (html string, isCut bool, err error) {
-	b := &brush{}
-	var out strings.Builder
-	for i := len(events) - 1; i >= 0; i-- {
-		row := b.do("event", events[i])
-		if out.Len()+len(row) > room {
-			return out.String(), true, b.err
-		}
-		out.WriteString(row)
-	}
-	return out.String(), false, b.err
-}
-
-// URL returns where the form is sent.
-func (f Form) URL() string {
-	v := url.Values{}
-	for _, field := range f.Fields {
-		v.Set(field.Name, field.Value)
-	}
-	return f.Action + "?" + v.Encode()
-}
-
-// IsEmpty reports whether there is nothing in the cell.
-func (c Cell) IsEmpty() bool { return c == Cell{} }

@@ -76,12 +76,9 @@ func (s Subject) Trouble() (t Trouble, ok bool) {
 
 // ordered says what the operator has said of it.
 func (s Subject) ordered() Trouble {
-	t := Trouble{Level: Quiet, Text: s.String() + " is drained", Why: s.OrderWhy}
+	t := Trouble{Level: Quiet, Text: s.String() + " is drained", Until: s.OrderUntil, Why: s.OrderWhy}
 	if s.Order == "down" {
 		t.Text = s.String() + " is ordered down"
-	}
-	if !s.OrderUntil.IsZero() {
-		t.Text += " until " + s.OrderUntil.UTC().Format(clock)
 	}
 	if !s.isUp() {
 		t.Text += ", and is " + s.State
