@@ -11,6 +11,7 @@ import (
 	"github.com/coredns/coredns/plugin/transfer"
 
 	"plexha/corefile"
+	"plexha/corefile/lint"
 	"plexha/corefile/state"
 	"plexha/corefile/watch"
 	"plexha/plugin/probe"
@@ -19,6 +20,7 @@ import (
 	"plexha/zones"
 	"plexha/zones/board"
 	"plexha/zones/diary"
+	"plexha/zones/timeline"
 )
 
 // Version is plexha's, as `plexdns -version` and the probes' User-Agent say it.
@@ -45,6 +47,11 @@ type cluster struct {
 	orders    state.Orders
 	diary     *diary.Diary // what has been logged; nil: nothing yet
 	dueLine   time.Time    // when the zones' loop is woken for a line that is held back
+	follower  *timeline.Follower
+	entered   bool // the cluster is in the registry; written before the loops begin
+	shown     audience
+	findings  []lint.Finding // what is unwise in the block
+	series    series
 
 	leave   func()                  // the status page; nil before it is shown
 	cancel  context.CancelCauseFunc // of all tasks; nil before they run
@@ -75,6 +82,7 @@ func newCluster() *cluster {
 func (p *Plex) start(own []netip.AddrPort, xfer *transfer.Transfer) error {
 	now := time.Now()
 	p.xfer = xfer
+	p.openSeries()
 	p.greet(own)
 	p.findState()
 	p.board = board.New(probe.BoardConfig(p.cfg), now)
@@ -99,8 +107,9 @@ func (p *Plex) start(own []netip.AddrPort, xfer *transfer.Transfer) error {
 	if err := p.showStatus(); err != nil {
 		return err
 	}
-	p.run()
 	runtime.Started(p.zone(), p)
+	p.entered = true
+	p.run()
 	return nil
 }
 
@@ -168,6 +177,7 @@ func (p *Plex) Stop() {
 	}
 	p.tasks.Wait()
 	runtime.Stopped(p.zone(), p)
+	p.forgetSeries()
 }
 
 // stalled returns the subjects whose probe loop gives no sign of life.
@@ -227,6 +237,7 @@ func (p *Plex) refresh() error {
 		signal(p.announce)
 	}
 	p.logEvents()
+	p.shown.tell()
 	return nil
 }
 

@@ -2,11 +2,13 @@ package plugin
 
 import (
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/miekg/dns"
 
 	"plexha/plugin/runtime"
+	"plexha/plugin/status"
 	"plexha/zones"
 )
 
@@ -19,6 +21,7 @@ type compiled struct {
 	raised  []string // origins whose external serial is higher than before
 	// lastResort: nothing is up, and the main name answers inside all the same.
 	lastResort bool
+	answers    func() []status.Answer // what is served, for who looks at it
 }
 
 // zone returns the zone that a client sees.
@@ -40,6 +43,7 @@ func compile(snap *zones.Snapshot, static staticSet, serials map[string]*runtime
 		snap: snap, spread: snap.Spreader(),
 		inside: map[string]map[zones.Variant]*zone{}, outside: map[string]*zone{},
 	}
+	c.answers = sync.OnceValue(func() []status.Answer { return c.render(snap.Cluster.Origins[0], static) })
 	external := snap.Records(zones.External, "")
 	internal := map[zones.Variant]zones.Answers{}
 	for _, v := range c.spread.Variants() {

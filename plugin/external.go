@@ -7,18 +7,14 @@ import (
 	"slices"
 	"time"
 
-	"plexha/corefile/lint"
 	"plexha/corefile/state"
 	"plexha/corefile/token"
 	"plexha/plugin/duckdns"
 	"plexha/plugin/resolve"
 	"plexha/plugin/runtime"
-	"plexha/plugin/status"
 	"plexha/plugin/via"
 	"plexha/plugin/wanip"
 	"plexha/zones"
-	"plexha/zones/board"
-	"plexha/zones/timeline"
 )
 
 // external is how a cluster knows its external addresses, and has DuckDNS tell the world.
@@ -41,6 +37,7 @@ func (p *Plex) findAddresses(now time.Time) {
 		Config: p.cfg, Board: p.board, Own: runtime.Own,
 		Sources: wanip.Sources(p.cfg, wanip.SourceOptions{Version: Version}),
 		News:    func() { signal(p.duckNews) },
+		Told:    p.shown.tell,
 		Observe: p.observeDetection,
 		Log:     wanip.Log{Info: info, Warning: warning},
 	}
@@ -74,6 +71,7 @@ func (p *Plex) tellDuckDNS() {
 		Refuse:     p.notPublic,
 		Own:        runtime.Own,
 		Observe:    p.observePush,
+		Told:       p.duckTold(),
 		Log:        duckdns.Log{Debug: debug, Info: info, Warning: warning, Error: failure},
 	}
 	if p.state != "" {
@@ -139,46 +137,3 @@ func (p *Plex) candidates() []duckdns.Candidate {
 
 // notPublic returns why an address that a name server shows cannot be what the world is told.
 func (p *Plex) notPublic(a netip.Addr) string { return wanip.IANA.Refuse(a, p.cfg.Allow) }
-
-// External implements [status.Source].
-func (p *Plex) External() []wanip.Report { return p.detector.Reports() }
-
-// DuckDNS implements [status.Source].
-func (p *Plex) DuckDNS() *duckdns.Report {
-	if p.duck == nil {
-		return nil
-	}
-	r := p.duck.Report()
-	return &r
-}
-
-// Detect implements [status.Source].
-func (p *Plex) Detect() { p.detector.Trigger() }
-
-// Push implements [status.Source].
-func (p *Plex) Push() {
-	if p.duck != nil {
-		p.duck.Trigger()
-	}
-}
-
-// Answers implements [status.Source].
-func (p *Plex) Answers() []status.Answer { return nil }
-
-// Timeline implements [status.Source].
-func (p *Plex) Timeline() *timeline.Timeline { return nil }
-
-// Subscribe implements [status.Source].
-func (p *Plex) Subscribe() (news <-chan struct{}, cancel func()) { return p.board.Subscribe() }
-
-// Stalled implements [status.Source].
-func (p *Plex) Stalled() []zones.Subject { return p.stalled() }
-
-// Findings implements [status.Source].
-func (p *Plex) Findings() []lint.Finding { return nil }
-
-// Order implements [status.Source].
-func (p *Plex) Order(board.OrderLine) error { return nil }
-
-// Zone implements [status.Source].
-func (p *Plex) Zone() string { return p.zone() }

@@ -68,6 +68,11 @@ func (p *Plex) observe(o probe.Observation) {
 	if o.Panicked {
 		probePanics.WithLabelValues(p.zone()).Inc()
 	}
+	p.series.Lock()
+	defer p.series.Unlock()
+	if !hasSubject(p.board.Snapshot(), o.Subject) {
+		return // its series are gone already
+	}
 	probeDuration.WithLabelValues(p.zone(), o.Subject.Kind.String(), o.Subject.Name, o.Result.String()).
 		Observe(o.Took.Seconds())
 }

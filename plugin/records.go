@@ -65,12 +65,15 @@ func toRR(r zones.Record, origin string) dns.RR {
 	}
 }
 
-func hasApexAddress(rrs []dns.RR, origin string) bool {
+func hasApexAddress(rrs []dns.RR, origin string) bool { return len(apexOf(rrs, origin)) > 0 }
+
+// apexOf returns the addresses that a zone file gives the apex.
+func apexOf(rrs []dns.RR, origin string) []dns.RR {
+	var out []dns.RR
 	for _, rr := range rrs {
-		t := rr.Header().Rrtype
-		if (t == dns.TypeA || t == dns.TypeAAAA) && rr.Header().Name == origin {
-			return true
+		if isAddress(rr.Header().Rrtype) && rr.Header().Name == origin {
+			out = append(out, rr)
 		}
 	}
-	return false
+	return out
 }

@@ -1,13 +1,11 @@
 package plugin
 
 import (
-	"errors"
 	"net"
 	"net/netip"
 	"reflect"
 	"slices"
 	"strconv"
-	"strings"
 	"sync/atomic"
 
 	"github.com/coredns/caddy"
@@ -17,6 +15,7 @@ import (
 	"github.com/coredns/coredns/plugin/transfer"
 
 	"plexha/corefile"
+	"plexha/corefile/lint"
 	"plexha/plugin/probe"
 	"plexha/plugin/runtime"
 	"plexha/zones"
@@ -29,28 +28,27 @@ func init() { plugin.Register(name, setup) }
 func setup(c *caddy.Controller) error {
 	configs, err := ofInstance[corefile.Parser](c).Parse(&c.Dispenser, c.ServerBlockKeys)
 	if err != nil {
-		return plugin.Error(name, err)
+		return refuse(err)
 	}
 	server := dnsserver.GetConfig(c)
 	for _, cfg := range configs {
 		p, err := newPlex(cfg, server.Root)
 		if err != nil {
-			return plugin.Error(name, err)
+			return refuse(err)
 		}
 		server.AddPlugin(func(next plugin.Handler) plugin.Handler {
 			p.Next = next
 			return p
 		})
+		ofInstance[findings](c).add(cfg)
 		c.OnStartup(func() error {
-			server := dnsserver.GetConfig(c)
-			xfer, _ := server.Handler("transfer").(*transfer.Transfer)
-			if err := checkTransfer(cfg, xfer); err != nil {
-				return plugin.Error(name, err)
+			if err := p.begin(c); err != nil {
+				return refuse(err)
 			}
-			if err := p.start(listeners(c), xfer); err != nil {
-				return plugin.Error(name, err)
-			}
-			p.onTrial()
+			return nil
+		})
+		c.OnRestartFailed(func() error {
+			p.stays()
 			return nil
 		})
 		c.OnShutdown(func() error {
@@ -59,6 +57,26 @@ func setup(c *caddy.Controller) error {
 		})
 	}
 	handOver(c)
+	return nil
+}
+
+// refuse takes note of why there is no instance of a Corefile.
+func refuse(err error) error {
+	runtime.Refuse(err)
+	return plugin.Error(name, err)
+}
+
+// begin starts the block, now that its instance has all of its plugins.
+func (p *Plex) begin(c *caddy.Controller) error {
+	p.findings = ofInstance[findings](c).of(p.cfg)
+	xfer, _ := dnsserver.GetConfig(c).Handler("transfer").(*transfer.Transfer)
+	if err := checkTransfer(p.cfg, xfer); err != nil {
+		return err
+	}
+	if err := p.start(listeners(c), xfer); err != nil {
+		return err
+	}
+	p.onTrial()
 	return nil
 }
 
@@ -80,7 +98,13 @@ func handOver(c *caddy.Controller) {
 	if turn.Taken() {
 		return
 	}
-	c.OnRestart(turn.Begin)
+	c.OnRestart(func() error {
+		if err := turn.Begin(); err != nil {
+			return err
+		}
+		runtime.Refuse(nil)
+		return nil
+	})
 	c.OnRestartFailed(turn.End)
 	c.OnShutdown(turn.Over)
 }
@@ -89,10 +113,16 @@ func handOver(c *caddy.Controller) {
 // one without a word, but tells the instance that it was to replace, whether that has plex blocks or not.
 func (p *Plex) onTrial() {
 	var kept atomic.Bool
-	for _, other := range olderInstances() {
+	older := olderInstances()
+	if len(older) == 0 {
+		p.serves("served")
+	}
+	for _, other := range older {
 		// Before all others: one of them lets go of who waits to replace that instance too, and then fails.
 		other.OnShutdown = slices.Insert(other.OnShutdown, 0, func() error {
-			kept.Store(true)
+			if !kept.Swap(true) {
+				p.serves("taken over")
+			}
 			return nil
 		})
 		other.OnRestartFailed = append(other.OnRestartFailed, func() error {
@@ -125,8 +155,7 @@ func newPlex(cfg *corefile.Config, root string) (*Plex, error) {
 func checkTransfer(cfg *corefile.Config, xfer *transfer.Transfer) error {
 	noAddress := func(ns zones.NameServer) bool { return len(ns.Addrs) == 0 }
 	if xfer != nil && slices.ContainsFunc(cfg.Cluster.NS, noAddress) {
-		return errors.New("the block has `transfer`, so its name servers must be given: " +
-			"add a line `ns NAME ADDRESS` for each, such as `ns ns1 203.0.113.5`")
+		return lint.ErrNoNameServer
 	}
 	return nil
 }
@@ -160,10 +189,6 @@ func listenersOf(server *dnsserver.Config) []netip.AddrPort {
 
 // greet says once at start what the operator should know.
 func (p *Plex) greet(own []netip.AddrPort) {
-	if len(p.cfg.Inactive) > 0 {
-		log.Warningf("%s:%d: accepted, but not yet active in this version: %s",
-			p.cfg.File, p.cfg.Line, strings.Join(p.cfg.Inactive, ", "))
-	}
 	if w := probe.ResolverWarning(p.cfg, "/etc/resolv.conf", own); w != "" {
 		log.Warning(w)
 	}

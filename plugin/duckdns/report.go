@@ -79,6 +79,9 @@ func (w *Worker) tell(waiting bool) {
 		}
 	}
 	w.report.Store(r)
+	if !waiting {
+		w.o.Told(*r)
+	}
 }
 
 func (k *keeper) report() FamilyReport {

@@ -38,6 +38,7 @@ type Options struct {
 	Own     func(ctx context.Context, file string) (release func(), err error)
 	Log     Log
 	Observe func(r Result, took time.Duration) // called for each push; may be nil
+	Told    func(Report)                       // called with each new report while [Worker.Run] runs, one after the other; may be nil
 
 	jitter func(time.Duration) time.Duration
 }
@@ -87,6 +88,9 @@ func New(o Options) *Worker {
 	}
 	if o.Observe == nil {
 		o.Observe = func(Result, time.Duration) {}
+	}
+	if o.Told == nil {
+		o.Told = func(Report) {}
 	}
 	w := &Worker{
 		o: o, name: o.Config.Name + ".duckdns.org", log: newTeller(o.Log),

@@ -1,5 +1,5 @@
 // Package runtime hands what must outlive one CoreDNS instance to the next one over a reload: the running
-// clusters, the right to write a state file, the zones' serials, the status pages.
+// clusters, the right to write a state file, the zones' serials and timelines, the status pages.
 //
 // CoreDNS starts the new instance while the old one serves, and drops the new one without a word to its
 // plugins when it cannot start. So this package is the one process-wide registry of the plugin.
@@ -74,6 +74,9 @@ func Stopped(zone string, c Cluster) {
 	running[zone] = slices.DeleteFunc(running[zone], same)
 	if len(running[zone]) == 0 {
 		delete(running, zone)
+	}
+	if len(running) == 0 {
+		unwise = nil // the next one begins anew
 	}
 }
 

@@ -34,6 +34,8 @@ type Options struct {
 	// News is called when an address was found, and when one was confirmed for the first time in this process:
 	// the board knows no difference. From several goroutines; may be nil.
 	News func()
+	// Told is called when [Detector.Reports] has something new to say. From several goroutines; may be nil.
+	Told func()
 
 	// Seams for tests. Each is set by New when it is nil.
 	hostIPv6 func(via.Path) (netip.Addr, error)
@@ -65,6 +67,9 @@ func New(o Options) *Detector {
 	}
 	if o.News == nil {
 		o.News = func() {}
+	}
+	if o.Told == nil {
+		o.Told = func() {}
 	}
 	if o.hostIPv6 == nil {
 		o.hostIPv6 = hostIPv6

@@ -293,6 +293,7 @@ func (l *lookout) conclude(before memory, now time.Time) (later bool) {
 		Trouble: troubleText(l.troubles), Told: l.talker.told(),
 	}, now)
 	l.tell(now)
+	l.opts.Told()
 	if m.known.Addr != before.known.Addr {
 		l.say(l.opts.Log.Info, changed(l.family, before.known, m.known))
 		signal(l.save)
