@@ -118,7 +118,7 @@ func (m machine) run(args []string, out io.Writer) error {
 
 func find(name string) (kind, error) {
 	for _, k := range kinds {
-		if k.name == strings.ToLower(name) {
+		if strings.EqualFold(k.name, name) {
 			return k, nil
 		}
 	}

@@ -116,41 +116,65 @@ func TestServers(t *testing.T) {
 		args []string
 		want string // the lines of dnsmasq that say it, or the error
 	}{
-		{"this machine's addresses in the house", block(home, "", "internal 192.168.1.0/24 fd12:3456::/48"), nil,
-			"home.duckdns.org/192.168.1.53#53 home.duckdns.org/fd12:3456::53#53"},
+		{
+			"this machine's addresses in the house", block(home, "", "internal 192.168.1.0/24 fd12:3456::/48"), nil,
+			"home.duckdns.org/192.168.1.53#53 home.duckdns.org/fd12:3456::53#53",
+		},
 		{"this machine's, by the word onlink", block(home, "", "internal onlink"), nil, "home.duckdns.org/192.168.1.53#53"},
 		{"bind, with the key's port", block(home+":5300", "bind 192.168.1.60", one), nil, "home.duckdns.org/192.168.1.60#5300"},
-		{"bind to an interface", block(home, "bind eth0", "internal private"), nil,
-			"home.duckdns.org/192.168.1.53#53 home.duckdns.org/fd12:3456::53#53"},
+		{
+			"bind to an interface", block(home, "bind eth0", "internal private"), nil,
+			"home.duckdns.org/192.168.1.53#53 home.duckdns.org/fd12:3456::53#53",
+		},
 		{"bind with an exception", block(home, "bind eth0 {\nexcept fd12:3456::53\n}", "internal private"), nil, "home.duckdns.org/192.168.1.53#53"},
 		{"bind to an interface of another machine", block(home, "bind eth7", one), nil, "home.duckdns.org/192.168.1.53#53"},
 		{"bind to all addresses", block(home, "bind 0.0.0.0 ::", one), nil, "home.duckdns.org/192.168.1.53#53"},
 		{"loopback only if there is nothing else", block(home, "bind 127.0.0.1 192.168.1.53", one), nil, "home.duckdns.org/192.168.1.53#53"},
 		{"loopback alone", block(home, "bind 127.0.0.1", one), nil, "home.duckdns.org/127.0.0.1#53"},
-		{"ns lines, of several machines", block(home, "", several), nil,
-			"home.duckdns.org/192.168.1.53#53 home.duckdns.org/fd12:3456::53#53 home.duckdns.org/192.168.1.54#53"},
-		{"bind and ns: each once", block(home, "bind 192.168.1.53", several), nil,
-			"home.duckdns.org/192.168.1.53#53 home.duckdns.org/fd12:3456::53#53 home.duckdns.org/192.168.1.54#53"},
+		{
+			"ns lines, of several machines", block(home, "", several), nil,
+			"home.duckdns.org/192.168.1.53#53 home.duckdns.org/fd12:3456::53#53 home.duckdns.org/192.168.1.54#53",
+		},
+		{
+			"bind and ns: each once", block(home, "bind 192.168.1.53", several), nil,
+			"home.duckdns.org/192.168.1.53#53 home.duckdns.org/fd12:3456::53#53 home.duckdns.org/192.168.1.54#53",
+		},
 		{"ns lines for the world do not count", block(home, "", "ns ns1 198.51.100.7\n"+one), nil, "home.duckdns.org/192.168.1.53#53"},
-		{"-at before all", block(home+":5300", "bind 192.168.1.53", several), []string{"-at", "192.168.1.60", "-at", "[fd12::60]:5400", "-at", "fd12::61"},
-			"home.duckdns.org/192.168.1.60#5300 home.duckdns.org/fd12::60#5400 home.duckdns.org/fd12::61#5300"},
+		{
+			"-at before all", block(home+":5300", "bind 192.168.1.53", several),
+			[]string{"-at", "192.168.1.60", "-at", "[fd12::60]:5400", "-at", "fd12::61"},
+			"home.duckdns.org/192.168.1.60#5300 home.duckdns.org/fd12::60#5400 home.duckdns.org/fd12::61#5300",
+		},
 		{"a key with a scheme", block("dns://"+home+":5300", "", one), nil, "home.duckdns.org/192.168.1.53#5300"},
 		{"the plain one of two keys", block("tls://"+home+":8530 "+home+":5300", "", one), nil, "home.duckdns.org/192.168.1.53#5300"},
-		{"no plain key", block("tls://"+home, "", one), nil,
-			"error: Corefile:3: no key of the server block is for plain DNS: add one without tls://, https:// and the like"},
+		{
+			"no plain key", block("tls://"+home, "", one), nil,
+			"error: Corefile:3: no key of the server block is for plain DNS: add one without tls://, https:// and the like",
+		},
 		{"a zone below the key", strings.Replace(block(".:5300", "", one), "plex {", "plex home.duckdns.org {", 1), nil, "home.duckdns.org/192.168.1.53#5300"},
-		{"the key of the zone, not its neighbour's", strings.Replace(block("example.org:5300 duckdns.org:5301", "", one), "plex {", "plex home.duckdns.org {", 1), nil,
-			"home.duckdns.org/192.168.1.53#5301"},
-		{"no address that is known", block(home, "", "internal 10.0.0.0/8"), nil,
-			"error: Corefile:3: where plexdns answers can't be found out on this machine: say so with -at ADDRESS"},
-		{"all blocks", block(home, "", one) + block("example.org:5300", "bind 192.168.1.60", one), nil,
-			"home.duckdns.org/192.168.1.53#53 example.org/192.168.1.60#5300"},
+		{
+			"the key of the zone, not its neighbour's", strings.Replace(block("example.org:5300 duckdns.org:5301", "", one), "plex {", "plex home.duckdns.org {", 1), nil,
+			"home.duckdns.org/192.168.1.53#5301",
+		},
+		{
+			"no address that is known", block(home, "", "internal 10.0.0.0/8"), nil,
+			"error: Corefile:3: where plexdns answers can't be found out on this machine: say so with -at ADDRESS",
+		},
+		{
+			"all blocks", block(home, "", one) + block("example.org:5300", "bind 192.168.1.60", one), nil,
+			"home.duckdns.org/192.168.1.53#53 example.org/192.168.1.60#5300",
+		},
 		{"one zone", block(home+" example.org", "", one), []string{"-zone", "Example.org."}, "example.org/192.168.1.53#53"},
-		{"a zone that is none", block(home, "", one), []string{"-zone", "example.net"},
-			`error: there is no zone "example.net" in Corefile: want one of home.duckdns.org`},
-		{"one block in two places", "(house) {\nplex {\nnode plex1 192.168.1.4\nuplink wan 203.0.113.7\ninternal 192.168.1.0/24\n}\n}\n" +
-			"home.duckdns.org:5300 {\nimport house\n}\nexample.org:5301 {\nimport house\n}\n", nil,
-			"home.duckdns.org/192.168.1.53#5300 example.org/192.168.1.53#5301"},
+		{
+			"a zone that is none", block(home, "", one),
+			[]string{"-zone", "example.net"},
+			`error: there is no zone "example.net" in Corefile: want one of home.duckdns.org`,
+		},
+		{
+			"one block in two places", "(house) {\nplex {\nnode plex1 192.168.1.4\nuplink wan 203.0.113.7\ninternal 192.168.1.0/24\n}\n}\n" +
+				"home.duckdns.org:5300 {\nimport house\n}\nexample.org:5301 {\nimport house\n}\n", nil,
+			"home.duckdns.org/192.168.1.53#5300 example.org/192.168.1.53#5301",
+		},
 		{"a Corefile with a mistake", block(home, "", one+"\nlisten 99999999"), nil, "error: Corefile:8: listen: "},
 	}
 	for _, tt := range tests {
