@@ -254,9 +254,8 @@ func (b *builder) statusServer(addr netip.AddrPort, public bool) *caddyhttp.Serv
 		Protocols:         []string{"h1"},
 		ReadHeaderTimeout: caddy.Duration(readHeaderTimeout),
 		Routes: caddyhttp.RouteList{
-			{HandlersRaw: handlers(handler("plexha_gate", Gate{}), handler("plexha_status", Status{Page: true, Public: public}))},
+			{HandlersRaw: handlers(handler("plexha_gate", Gate{Page: true}), handler("plexha_status", Status{Page: addr.String(), Public: public}))},
 			metrics,
-			{HandlersRaw: handlers(answer(404, "404 Not Found: look at /.plexha/status.json, /.plexha/ready and /metrics\n"))},
 		},
 		AutoHTTPS: &caddyhttp.AutoHTTPSConfig{Disabled: true},
 	}

@@ -14,7 +14,12 @@ func init() { caddy.RegisterModule(new(Gate)) }
 
 // Gate stands before all else at each listener, counts who is inside, and shows those out who would never leave:
 // websockets and event streams, when the process ends.
-type Gate struct{ flights *flights }
+type Gate struct {
+	// Page: it stands at a status page, whose streams end when the process does.
+	Page bool `json:"page,omitempty"`
+
+	flights *flights
+}
 
 // CaddyModule implements [caddy.Module].
 func (*Gate) CaddyModule() caddy.ModuleInfo {
@@ -40,7 +45,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	if r.ProtoMajor == 1 && strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
 		w = hijacker{w, g.flights}
 	}
-	if strings.HasPrefix(r.URL.Path, eventStreams) {
+	if g.Page || strings.HasPrefix(r.URL.Path, eventStreams) {
 		ctx, cancel := context.WithCancelCause(r.Context())
 		defer cancel(nil)
 		defer g.flights.onLeave(func() { cancel(errLeaving) })()

@@ -143,8 +143,8 @@ func TestMistakesChangeNothing(t *testing.T) {
 		blocks []*corefile.Config
 		want   string
 	}{
-		{"an address that is taken", with("", listen("127.0.0.4:0", taken.Addr().String())), "somebody else listens there"},
-		{"an address that is not ours", with("", listen("192.0.2.1:1")), "this machine has no such address"},
+		{"an address that is taken", with("", listen("127.0.0.4:0", taken.Addr().String())), "bind: address already in use"},
+		{"an address that is not ours", with("", listen("192.0.2.1:1")), "bind: cannot assign requested address"},
 		{"a file descriptor that is none", with("", listen("fd/987")), "listening on fd/987"},
 		{"a certificate that is not there", with("tls files /nowhere/a.pem /nowhere/b.pem", nil), "/nowhere/a.pem"},
 		{

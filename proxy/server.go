@@ -41,7 +41,8 @@ type Server struct {
 	mu      sync.Mutex // held by Apply and Shutdown
 	sockets sockets
 	doors   doors
-	config  []byte // what Caddy runs
+	panels  map[string]*panel // by state folder
+	config  []byte            // what Caddy runs
 	stopped bool
 }
 
@@ -74,7 +75,7 @@ func newServer(opts Options) *Server {
 	if opts.Log == nil {
 		opts.Log = func(bool, string) {}
 	}
-	s := &Server{opts: opts, flights: newFlights()}
+	s := &Server{opts: opts, flights: newFlights(), panels: map[string]*panel{}}
 	s.running.Store(new([]*block))
 	return s
 }
@@ -200,6 +201,14 @@ func (s *Server) adopt(c *change) {
 			at.stop()
 		}
 	}
+	s.openPanels()
+}
+
+// Refused takes down that a changed Corefile is not served, and why, for those who look at what has happened.
+func (s *Server) Refused(err error) {
+	for _, c := range s.clusters() {
+		c.Refused(err)
+	}
 }
 
 // newBlock returns the running relay of a cluster that knows nothing yet.
@@ -289,6 +298,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.stopped = true
 	s.sockets.use(nil)
 	s.doors.shut()
+	for _, p := range s.panels {
+		p.close()
+	}
+	clear(s.panels)
 	s.flights.hangUp() // they need not wait for Caddy's delay
 	stopped := caddy.Stop()
 	s.flights.hangUp() // what has begun meanwhile

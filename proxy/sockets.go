@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -192,13 +191,13 @@ func listen(ctx context.Context, key socketKey) (*socket, error) {
 	if key.network == "tcp" {
 		l, err := lc.Listen(ctx, "tcp", key.addr)
 		if err != nil {
-			return nil, withHint(err)
+			return nil, err
 		}
 		from, addr = l.(*net.TCPListener), l.Addr()
 	} else {
 		c, err := lc.ListenPacket(ctx, "udp", key.addr)
 		if err != nil {
-			return nil, withHint(err)
+			return nil, err
 		}
 		from, addr = c.(*net.UDPConn), c.LocalAddr()
 	}
@@ -223,19 +222,4 @@ func number(file *os.File) (fd uintptr, err error) {
 	}
 	err = raw.Control(func(n uintptr) { fd = n })
 	return fd, err
-}
-
-// withHint adds what to do when an address can't be had.
-func withHint(err error) error {
-	switch {
-	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%w\nports below 1024 need root, or the capability CAP_NET_BIND_SERVICE: AmbientCapabilities= in a unit, "+
-			"or `setcap cap_net_bind_service=+ep` on the program", err)
-	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("%w\nsomebody else listens there, whom `ss -lntup` shows; give this program another address with `listen`", err)
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return fmt.Errorf("%w\nthis machine has no such address (yet)", err)
-	default:
-		return err
-	}
 }

@@ -1,7 +1,7 @@
 package proxy
 
 import (
-	"encoding/json"
+	"context"
 	"io"
 	"net/http"
 	"net/netip"
@@ -11,7 +11,9 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	pagedoor "plexha/plugin/status/door"
 	"plexha/proxy/cluster"
+	"plexha/proxy/status"
 	"plexha/zones"
 )
 
@@ -20,17 +22,20 @@ func init() { caddy.RegisterModule(new(Status)) }
 // ours is where we answer ourselves, under whatever host. No path of Plex's begins so.
 const ours = "/.plexha/"
 
-// Status answers what is below /.plexha/, and lets all else pass.
+// Status answers what is below /.plexha/, and lets all else pass, but at the listener of a status page, where it
+// answers all but /metrics.
 //
 // `ready` tells everybody, in one word, whether the cluster whose host is asked can serve; under a host that is
 // nobody's, whether all can. `status.json` shows clients in the house how the nodes are.
 type Status struct {
-	// Page: it stands at the listener of the status page, which is for this machine alone.
-	Page bool `json:"page,omitempty"`
+	// Page is the address of the status page at whose listener it stands. Empty: at none.
+	Page string `json:"page,omitempty"`
 	// Public shows the page to everybody.
 	Public bool `json:"public,omitempty"`
 
 	server *Server
+	page   http.Handler
+	ended  context.Context // when another configuration has taken over
 }
 
 // CaddyModule implements [caddy.Module].
@@ -39,40 +44,82 @@ func (*Status) CaddyModule() caddy.ModuleInfo {
 }
 
 // Provision implements [caddy.Provisioner].
-func (s *Status) Provision(caddy.Context) error {
+func (s *Status) Provision(ctx caddy.Context) error {
 	s.server = process.Load()
 	if s.server == nil { // the configuration is only checked
 		s.server = newServer(Options{})
 	}
+	s.ended = ctx
+	s.page = status.New(status.Options{Version: s.server.opts.Version, Public: s.Public, Sources: s.sources})
 	return nil
+}
+
+// sources returns the clusters of the page.
+func (s *Status) sources() []status.Source {
+	return s.server.sources(func(at *block) bool {
+		m := at.cluster.Now()
+		return m != nil && m.Config.ProxyStatus.Addr.String() == s.Page
+	})
 }
 
 // ServeHTTP implements [caddyhttp.MiddlewareHandler].
 func (s *Status) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if s.Page != "" {
+		return s.servePage(w, r, next)
+	}
+	if !strings.HasPrefix(r.URL.Path, ours) {
+		return next.ServeHTTP(w, r)
+	}
 	client := clientAddr(r)
-	if s.Page && !s.Public && !client.IsLoopback() {
+	return s.server.answerOurs(w, r, func() []status.Source {
+		if !pagedoor.IsNamed(r.Host) && s.server.clusterOf(r.Host) == nil {
+			return nil // a page elsewhere may have made that name up, to read what this client may
+		}
+		return s.server.sources(func(at *block) bool { return client.IsLoopback() || internal(at.cluster.Now(), client) })
+	})
+}
+
+// servePage answers at the listener of a status page. Its streams end with the configuration.
+func (s *Status) servePage(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if path := r.URL.Path; path != "/metrics" && !strings.HasPrefix(path, ours) {
+		ctx, cancel := context.WithCancel(r.Context())
+		defer cancel()
+		defer context.AfterFunc(s.ended, cancel)()
+		s.page.ServeHTTP(w, r.WithContext(ctx))
+		return nil
+	}
+	if !s.Public && !clientAddr(r).IsLoopback() {
 		return text(w, http.StatusForbidden, "forbidden")
 	}
-	path, mine := strings.CutPrefix(r.URL.Path, ours)
-	switch {
-	case !mine:
+	if r.URL.Path == "/metrics" {
 		return next.ServeHTTP(w, r)
+	}
+	return s.server.answerOurs(w, r, s.sources)
+}
+
+// answerOurs answers what is below /.plexha/. Shown returns the clusters whose state the client may see.
+func (s *Server) answerOurs(w http.ResponseWriter, r *http.Request, shown func() []status.Source) error {
+	switch path := strings.TrimPrefix(r.URL.Path, ours); {
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		w.Header().Set("Allow", "GET, HEAD")
 		return text(w, http.StatusMethodNotAllowed, "method_not_allowed")
 	case path == "ready":
 		return s.ready(w, r)
-	case path == "status.json":
-		return s.status(w, client)
-	default:
+	case path != "status.json":
 		return text(w, http.StatusNotFound, "not_found")
 	}
+	sources := shown()
+	if len(sources) == 0 {
+		return text(w, http.StatusForbidden, "forbidden")
+	}
+	header(w, "application/json")
+	return pagedoor.WriteJSON(w, status.Render(s.opts.Version, sources, time.Now()))
 }
 
 // ready answers with the first word that is not `ready`, if there is one.
-func (s *Status) ready(w http.ResponseWriter, r *http.Request) error {
-	asked := s.server.clusters()
-	if c := s.server.clusterOf(r.Host); c != nil {
+func (s *Server) ready(w http.ResponseWriter, r *http.Request) error {
+	asked := s.clusters()
+	if c := s.clusterOf(r.Host); c != nil {
 		asked = []*cluster.Cluster{c}
 	}
 	if len(asked) == 0 {
@@ -87,25 +134,6 @@ func (s *Status) ready(w http.ResponseWriter, r *http.Request) error {
 		word = said
 	}
 	return text(w, http.StatusOK, word)
-}
-
-// status shows the clusters that the client is in the house of.
-func (s *Status) status(w http.ResponseWriter, client netip.Addr) error {
-	shown := struct {
-		Clusters []cluster.Status `json:"clusters"`
-	}{[]cluster.Status{}}
-	for _, c := range s.server.clusters() {
-		if s.Page || client.IsLoopback() || internal(c.Now(), client) {
-			shown.Clusters = append(shown.Clusters, c.Status(time.Now()))
-		}
-	}
-	if len(shown.Clusters) == 0 && !s.Page && !client.IsLoopback() {
-		return text(w, http.StatusForbidden, "forbidden")
-	}
-	header(w, "application/json")
-	out := json.NewEncoder(w)
-	out.SetIndent("", "  ")
-	return out.Encode(shown)
 }
 
 func internal(m *cluster.Moment, client netip.Addr) bool {

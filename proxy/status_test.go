@@ -90,7 +90,8 @@ func TestStatusPage(t *testing.T) {
 	h := newHouse(t)
 	h.apply(h.block(home, "tls off", startNode(t, "plex1")))
 	for path, want := range map[string]int{
-		"/.plexha/status.json": http.StatusOK, "/.plexha/ready": http.StatusOK, "/metrics": http.StatusOK, "/": http.StatusNotFound,
+		"/.plexha/status.json": http.StatusOK, "/.plexha/ready": http.StatusOK, "/metrics": http.StatusOK, "/": http.StatusOK,
+		"/status.json": http.StatusOK, "/events.json": http.StatusOK, "/nothing": http.StatusNotFound, "/order": http.StatusMethodNotAllowed,
 	} {
 		if got := h.get(statusAddr, "http://localhost"+path); got.status != want {
 			t.Errorf("%s: got %d, want %d", path, got.status, want)

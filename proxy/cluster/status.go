@@ -70,7 +70,7 @@ type Certificate struct {
 	Issuer    string    `json:"issuer,omitempty"` // empty: there is no certificate
 	NotBefore time.Time `json:"not_before,omitzero"`
 	NotAfter  time.Time `json:"not_after,omitzero"`
-	Trouble   string    `json:"trouble,omitempty"` // why there is none, or which end is near
+	Trouble   string    `json:"trouble,omitempty"` // why there is none
 }
 
 // NodeStatus is one node of a [Status].

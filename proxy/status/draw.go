@@ -1,0 +1,216 @@
+package status
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"time"
+
+	"plexha/plugin/status/page"
+	"plexha/proxy/cluster"
+	"plexha/proxy/playback"
+	"plexha/zones"
+)
+
+// Draw returns the page of a document. The machine's name, the events and whether changes are allowed are its
+// caller's to fill in.
+func Draw(d *Document) page.Doc {
+	doc := page.Doc{Program: "plexproxy", Version: d.Plexproxy, At: d.At}
+	for i := range d.Clusters {
+		doc.Clusters = append(doc.Clusters, draw(&d.Clusters[i]))
+	}
+	return doc
+}
+
+func draw(s *cluster.Status) page.Cluster {
+	c := page.Cluster{Zone: s.Zone, Sections: []page.Section{nodes(s), playbacks(s), hosts(s)}}
+	if len(s.Certificates) > 0 {
+		c.Sections = append(c.Sections, certificates(s))
+	}
+	if s.Ready == "starting" {
+		c.Start()
+		return c
+	}
+	c.Judge(troubles(s), latest(s))
+	return c
+}
+
+// subject returns a node as both programs judge it.
+func subject(n *cluster.NodeStatus) page.Subject {
+	return page.Subject{
+		Kind: "node", Name: string(n.Name), State: n.State, Since: n.Since, Why: n.Why, New: n.New,
+		Order: n.Order, OrderUntil: n.OrderUntil, OrderWhy: n.OrderWhy,
+	}
+}
+
+// latest returns when a node last came to be as it is.
+func latest(s *cluster.Status) time.Time {
+	var last time.Time
+	for i := range s.Nodes {
+		if since := s.Nodes[i].Since; since.After(last) {
+			last = since
+		}
+	}
+	return last
+}
+
+// troubles returns what is not well.
+func troubles(s *cluster.Status) []page.Trouble {
+	var all []page.Subject
+	for i := range s.Nodes {
+		all = append(all, subject(&s.Nodes[i]))
+	}
+	out := page.Troubles(all)
+	for i := range s.Nodes {
+		if n := &s.Nodes[i]; n.Refused {
+			out = append(out, page.Trouble{
+				Level: page.Bad, Text: fmt.Sprintf("%s is open to everybody", n.Name),
+				Why: "it shows its libraries without a token, so that clients from outside are refused there",
+			})
+		}
+	}
+	if s.Isolated {
+		out = append(out, page.Trouble{
+			Level: page.Poor, Text: "this machine is cut off", Why: "the canary does not answer either; the last verdicts are held",
+		})
+	}
+	for _, who := range s.Stalled {
+		out = append(out, page.Trouble{Level: page.Poor, Text: who + " is not asked any more", Why: "its probes give no sign of life"})
+	}
+	for i := range s.Certificates {
+		if t, ok := certificateTrouble(&s.Certificates[i], s.At); ok {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// nodes is the table of the nodes.
+func nodes(s *cluster.Status) page.Section {
+	out := page.Section{
+		Name: "nodes", Title: "Nodes",
+		Note:    fmt.Sprintf("%s and %s are known.", count(s.Pins, "client or token", "clients and tokens"), count(s.Sessions, "session", "sessions")),
+		Columns: []string{"node", "state", "why", "order", "playbacks", "administration"},
+	}
+	for i := range s.Nodes {
+		n := &s.Nodes[i]
+		is := subject(n)
+		out.Rows = append(out.Rows, page.Row{
+			Level: is.Level(),
+			Cells: []page.Cell{
+				{Text: is.Name, Small: n.Dial}, is.StateCell(), is.WhyCell(), is.OrderCell(),
+				{Text: fmt.Sprint(n.Playbacks)}, administration(n),
+			},
+			Forms: is.Forms(s.Zone),
+		})
+	}
+	return out
+}
+
+func administration(n *cluster.NodeStatus) page.Cell {
+	switch {
+	case n.Refused:
+		return page.Cell{Text: "open", Badge: page.Bad, Small: "clients from outside are refused"}
+	case n.Open:
+		return page.Cell{Text: "open", Badge: page.Quiet, Small: "as open_ok says"}
+	default:
+		return page.Cell{Text: "closed"}
+	}
+}
+
+// shownPlaybacks bounds the rows of playbacks.
+const shownPlaybacks = 20
+
+// playbacks is the table of what is played.
+func playbacks(s *cluster.Status) page.Section {
+	out := page.Section{
+		Name: "playbacks", Title: "Playbacks", Columns: []string{"node", "state"},
+		Note: "Nobody plays through this proxy. What goes past it is not seen.",
+	}
+	if len(s.Playing) > 0 {
+		out.Note = fmt.Sprintf("%s through this proxy. What goes past it is not seen.", count(len(s.Playing), "playback", "playbacks"))
+	}
+	for i, p := range s.Playing {
+		if i == shownPlaybacks {
+			out.Rows = append(out.Rows, page.Row{Cells: []page.Cell{{Text: fmt.Sprintf("and %d more", len(s.Playing)-i)}, {}}})
+			break
+		}
+		state := page.Cell{Text: string(p.State), Badge: page.Good, Time: p.Since}
+		if p.State != playback.Playing {
+			state.Badge = page.Quiet
+		}
+		out.Rows = append(out.Rows, page.Row{Cells: []page.Cell{{Text: string(p.Node)}, state}})
+	}
+	return out
+}
+
+// hosts is the table of what names lead to.
+func hosts(s *cluster.Status) page.Section {
+	out := page.Section{Name: "names", Title: "Names", Columns: []string{"name", "leads to", "why"}}
+	for _, h := range s.Hosts {
+		to := page.Cell{Text: joined(h.To)}
+		if len(h.To) == 0 {
+			to = page.Cell{Text: "nobody", Badge: page.Bad, Small: "clients get 503"}
+		}
+		out.Rows = append(out.Rows, page.Row{Cells: []page.Cell{{Text: h.Host}, to, {Text: h.Why}}})
+	}
+	return out
+}
+
+func joined(names []zones.NodeName) string {
+	var out []string
+	for _, n := range names {
+		out = append(out, string(n))
+	}
+	return strings.Join(out, ", ")
+}
+
+// certificates is the table of the certificates.
+func certificates(s *cluster.Status) page.Section {
+	out := page.Section{Name: "certificates", Title: "Certificates", Columns: []string{"names", "issuer", "ends"}}
+	for i := range s.Certificates {
+		c := &s.Certificates[i]
+		row := page.Row{Cells: []page.Cell{{Text: few(c.Hosts)}, {Text: cmp.Or(c.Issuer, "none")}, {Time: c.NotAfter}}}
+		if t, ok := certificateTrouble(c, s.At); ok {
+			row.Level, row.Cells[2].Small = t.Level, cmp.Or(t.Why, t.Text)
+		}
+		out.Rows = append(out.Rows, row)
+	}
+	return out
+}
+
+// certificateTrouble says what is wrong with a certificate. One that its authority gave for some hours is renewed
+// within them, and others some weeks before their end, so that the last sixth, or the last two weeks, are late.
+func certificateTrouble(c *cluster.Certificate, now time.Time) (t page.Trouble, ok bool) {
+	who := few(c.Hosts)
+	late := min(c.NotAfter.Sub(c.NotBefore)/6, 14*24*time.Hour)
+	switch {
+	case c.Issuer == "":
+		return page.Trouble{Level: page.Bad, Text: "there is no certificate for " + who, Why: c.Trouble}, true
+	case !now.Before(c.NotAfter):
+		return page.Trouble{Level: page.Bad, Text: "the certificate of " + who + " has ended", Since: c.NotAfter}, true
+	case now.After(c.NotAfter.Add(-late)):
+		return page.Trouble{
+			Level: page.Poor, Text: "the certificate of " + who + " ends soon",
+			Why: "it ends at " + c.NotAfter.Format(time.RFC3339) + " and is not renewed: see the log",
+		}, true
+	default:
+		return page.Trouble{}, false
+	}
+}
+
+// few returns the first names of a list, which may be long.
+func few(names []string) string {
+	const most = 3
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
