@@ -113,13 +113,8 @@ type process struct {
 // a standard output that cmd has given away, and is shown if the test fails.
 func startProcess(tb testing.TB, ns string, cmd *exec.Cmd) *process {
 	tb.Helper()
-	if ns != "" { // ip replaces itself by the command: the process id stays
-		ip, err := exec.LookPath("ip")
-		if err != nil {
-			tb.Fatal(err)
-		}
-		cmd.Args = append([]string{ip, "netns", "exec", ns, cmd.Path}, cmd.Args[1:]...)
-		cmd.Path = ip
+	if ns != "" {
+		enter(tb, ns, cmd)
 	}
 	p := &process{cmd: cmd, output: &output{}, done: make(chan struct{})}
 	cmd.Stderr = p.output
@@ -140,6 +135,17 @@ func startProcess(tb testing.TB, ns string, cmd *exec.Cmd) *process {
 		}
 	})
 	return p
+}
+
+// enter has cmd start in a network namespace. The program ip replaces itself by the command: the process id stays.
+func enter(tb testing.TB, ns string, cmd *exec.Cmd) {
+	tb.Helper()
+	ip, err := exec.LookPath("ip")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	cmd.Args = append([]string{ip, "netns", "exec", ns, cmd.Path}, cmd.Args[1:]...)
+	cmd.Path = ip
 }
 
 func (p *process) signal(tb testing.TB, sig syscall.Signal) {
