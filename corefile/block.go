@@ -156,7 +156,7 @@ func (b *block) property(l line) {
 // unknown reports a line whose property does not exist. The one that was probably meant counts as broken, so
 // that nobody complains of its absence.
 func (b *block) unknown(l line) {
-	name, all := l.words[0], propertyNames()
+	name, all := l.words[0], Properties()
 	near := Nearest(name, all)
 	if near == "" {
 		b.errs.addf(l.pos, "unknown property %q: allowed are %s", name, listed(all))

@@ -100,6 +100,9 @@ func fromCaddy(name string, err error) Errors {
 		e.File = m[1]
 		e.Line, _ = strconv.Atoi(m[2])
 		e.Err = errors.New(strings.ToLower(m[3][:1]) + m[3][1:])
+		if m[3] == "Unexpected EOF" {
+			e.Err = errors.New("unexpected end of the file: is a } missing?")
+		}
 	}
 	return Errors{e}
 }

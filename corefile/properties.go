@@ -77,7 +77,8 @@ func lookUp(name string) *property {
 	return nil
 }
 
-func propertyNames() []string {
+// Properties returns the names of all properties, in the order of the reference.
+func Properties() []string {
 	names := make([]string, len(properties))
 	for i, p := range properties {
 		names[i] = p.name

@@ -163,7 +163,7 @@ func TestStructure(t *testing.T) {
 		{"brace on the next line", "a.org {\n plex\n {\n node plex1 docker1\n }\n}", "no error"},
 		{"words behind the block", "a.org {\n plex {\n node plex1 docker1\n } a b\n errors\n}", `Corefile:4: unexpected "a" after the plex block`},
 		{"two blocks", "a.org {\n plex b.a.org {\n node plex1 docker1\n }\n plex c.a.org {\n node plex1 docker1\n }\n}", "no error"},
-		{"unclosed", "a.org {\n plex {\n node plex1 docker1\n", "Corefile:3: unexpected EOF"},
+		{"unclosed", "a.org {\n plex {\n node plex1 docker1\n", "Corefile:3: unexpected end of the file: is a } missing?"},
 		{"closed once too often", "a.org {\n plex {\n }\n }\n }\n", "Corefile:2: no node: write a line such as node plex1 192.168.1.4:32400"},
 		{"import of nothing", "a.org {\n plex {\n import /nowhere/nodes\n }\n}\n", "Corefile:3: file to import not found: /nowhere/nodes"},
 	} {

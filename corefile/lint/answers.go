@@ -18,8 +18,8 @@ func unreachable(c *cluster, say say) {
 	for _, n := range c.Cluster.Nodes {
 		addr, err := netip.ParseAddr(n.Host)
 		if err == nil && addr.IsLoopback() && len(n.At) == 0 {
-			say(c.member("node", string(n.Name)), "node %s is at %v, which no other machine reaches, so that clients are never told of it: "+
-				"add `at` with this machine's address", n.Name, addr)
+			say(c.member("node", string(n.Name)), "node %s is at %v, which no other machine reaches, so that clients "+
+				"are never told of it: add `at` with this machine's address", n.Name, addr)
 		}
 	}
 	for _, p := range c.Cluster.Proxies {
@@ -78,8 +78,8 @@ func internalUplink(c *cluster, say say) {
 	for _, u := range c.Cluster.Uplinks {
 		for _, addr := range u.Addrs {
 			if !addr.IsLoopback() && views.Of(addr) == zones.Internal {
-				say(c.member("uplink", u.Name), "uplink %s has the address %v, which lies in the internal prefixes: who comes from outside "+
-					"may be told addresses of the house, and nobody outside reaches a private one: "+
+				say(c.member("uplink", u.Name), "uplink %s has the address %v, which lies in the internal prefixes: "+
+					"who comes from outside may be told addresses of the house, and nobody outside reaches a private one: "+
 					"give the address that the world sees, and keep it out of `internal`", u.Name, addr)
 			}
 		}
@@ -90,8 +90,8 @@ func internalUplink(c *cluster, say say) {
 func internalEverybody(c *cluster, say say) {
 	for _, p := range c.Cluster.Prefixes.Internal {
 		if isWide(p) {
-			say(c.at("internal"), "internal %v holds much of the Internet, whose clients get the house's addresses, which they can't reach: "+
-				"write the house's own networks", p)
+			say(c.at("internal"), "internal %v holds much of the Internet, whose clients get the house's addresses, "+
+				"which they can't reach: write the house's own networks", p)
 		}
 	}
 }
@@ -101,8 +101,8 @@ func internalEverybody(c *cluster, say say) {
 func nodeFallback(c *cluster, say say) {
 	ports := c.nodePorts()
 	if c.Cluster.Tier == zones.Proxies && len(ports) > 1 {
-		say(c.at("node"), "while no proxy is up %s leads to the nodes, which no client can use: they listen at %s, and DNS carries no port: "+
-			"give all nodes one port, such as 32400", c.mainName(), ports)
+		say(c.at("node"), "while no proxy is up %s leads to the nodes, which no client can use: they listen at %s, "+
+			"and DNS carries no port: give all nodes one port, such as 32400", c.mainName(), ports)
 	}
 }
 

@@ -56,8 +56,8 @@ type pos struct {
 	line int
 }
 
-// split takes the tokens of all uses of one plugin apart. Those of the Corefile itself have no name of a file. What stands between inner braces is left out: none of those
-// plugins that matter here has any.
+// split takes the tokens of all uses of one plugin apart. Those of the Corefile itself have no name of a file. What
+// stands between inner braces is left out: none of those plugins that matter here has any.
 func split(name string, tokens []caddyfile.Token) []directive {
 	var all []directive
 	depth := 0
@@ -111,16 +111,6 @@ func (d directive) find(word string) (line, bool) {
 		return line{}, false
 	}
 	return d.body[i], true
-}
-
-// naming returns where the line of the body stands that begins with these words, or else the directive itself.
-func (d directive) naming(words ...string) pos {
-	for _, l := range d.body {
-		if len(l.words) >= len(words) && slices.Equal(l.words[:len(words)], words) {
-			return l.pos
-		}
-	}
-	return d.pos
 }
 
 // at returns where a property stands first, or else the plex block.

@@ -92,7 +92,8 @@ var unwise = []struct {
 	{"proxy at loopback", []string{"proxy    192.168.1.2", "proxy    127.0.0.1"}, "5 warning unreachable plexdns"},
 	{
 		"all at loopback, and no client elsewhere",
-		[]string{"plex1 192.168.1.4", "plex1 127.0.0.1", "192.168.1.0/24 fd12:3456::/48", "127.0.0.0/8", "proxy    192.168.1.2", "proxy    127.0.0.1"}, "",
+		[]string{"plex1 192.168.1.4", "plex1 127.0.0.1", "192.168.1.0/24 fd12:3456::/48", "127.0.0.0/8", "192.168.1.2\n", "127.0.0.1\n"},
+		"",
 	},
 
 	{"proxy at a port that nobody listens at", []string{"192.168.1.2\n", "192.168.1.2:8443\n"}, "5 warning listen-ports both"},
@@ -231,7 +232,8 @@ func TestTexts(t *testing.T) {
 				"it would stand aside here, since rewrite must see each of them",
 		},
 		{
-			"ports of nodes", []string{"192.168.1.4", "docker1:32401"},
+			"ports of nodes",
+			[]string{"192.168.1.4", "docker1:32401"},
 			"Corefile:3: while no proxy is up plex.home.duckdns.org leads to the nodes, which no client can use: " +
 				"they listen at :32400 and :32401, and DNS carries no port: give all nodes one port, such as 32400",
 		},

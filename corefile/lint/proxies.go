@@ -53,8 +53,9 @@ func listenPorts(c *cluster, say say) {
 			if slices.Contains(known, a.Port()) {
 				continue
 			}
-			say(c.proxyLine(a.Addr()), "proxy %v: plexproxy listens at %s, so that it counts as down unless something on the way changes the port: "+
-				"add :%d to `listen`, or write the port that it has into the proxy line", a, known, a.Port())
+			say(c.proxyLine(a.Addr()), "proxy %v: plexproxy listens at %s, so that it counts as down "+
+				"unless something on the way changes the port: add :%d to `listen`, or write the port that it has into the proxy line",
+				a, known, a.Port())
 			break
 		}
 	}
@@ -68,7 +69,8 @@ func probeNone(c *cluster, say say) {
 
 func affinityOff(c *cluster, say say) {
 	if c.Affinity.Off && hasNodes(c.Config) {
-		say(c.at("affinity"), "affinity off: the requests of one playback go to several nodes, and all but one do not know it: leave it out")
+		say(c.at("affinity"), "affinity off: the requests of one playback go to several nodes, and all but one do not know it: "+
+			"leave it out")
 	}
 }
 
@@ -102,7 +104,8 @@ const fewRequests = 6
 func maxRequests(c *cluster, say say) {
 	switch n := c.MaxRequests; {
 	case n == 1:
-		say(c.at("max_requests"), "max_requests 1: while a node sends one film everybody else waits for it, its own viewer included: leave it out")
+		say(c.at("max_requests"), "max_requests 1: while a node sends one film everybody else waits for it, its own viewer included: "+
+			"leave it out")
 	case n > 0 && n < fewRequests:
 		say(c.at("max_requests"), "max_requests %d: one app has more requests under way, and a film is one for as long as it plays, "+
 			"so that everybody else waits: leave it out, or write 100", n)

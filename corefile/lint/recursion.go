@@ -21,8 +21,8 @@ func openRecursion(f *file, say say) {
 				continue
 			}
 			if addr := f.stranger(s.accessTo(zone)); addr.IsValid() {
-				say(s.plugins["forward"][0].pos, "everybody who reaches this server may have it look up %s, %v for one, and not the house alone: "+
-					"add an acl with the lines `allow net %s` and `block`", below(zone), addr, f.house())
+				say(s.plugins["forward"][0].pos, "everybody who reaches this server may have it look up %s, %v for one, "+
+					"and not the house alone: add an acl with the lines `allow net %s` and `block`", below(zone), addr, f.house())
 				break
 			}
 		}

@@ -68,7 +68,8 @@ func inactive(c *cluster, say say) {
 		switch {
 		case feature == stateEtcd, feature == "lane" && c.Lane.Off:
 		case feature == "lane":
-			say(c.at(feature), "lane is accepted, but not yet active in this version: every query goes through all plugins%s", aside(c.server))
+			say(c.at(feature), "lane is accepted, but not yet active in this version: every query goes through all plugins%s",
+				aside(c.server))
 		default:
 			say(c.at(feature), "%s is accepted, but not yet active in this version", feature)
 		}

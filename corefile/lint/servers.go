@@ -44,8 +44,8 @@ func cacheBypassed(f *file, say say) {
 			return slices.ContainsFunc(s.clusters, func(c *cluster) bool { return c.InZone(zone) })
 		}
 		if d := s.plugins["cache"]; len(d) > 0 && !slices.ContainsFunc(s.zones(), func(z string) bool { return !ours(z) }) {
-			say(d[0].pos, "cache keeps nothing of %s, serve_stale or not, since its answers differ from client to client: leave it out here",
-				s.clusters[0].zone())
+			say(d[0].pos, "cache keeps nothing of %s, serve_stale or not, since its answers differ from client to client: "+
+				"leave it out here", s.clusters[0].zone())
 		}
 	}
 }
@@ -56,7 +56,8 @@ func forwardSelf(f *file, say say) {
 		for _, d := range s.plugins["forward"] {
 			for _, to := range d.words[min(2, len(d.words)):] {
 				if at, ok := target(to); ok && s.listensAt(at) {
-					say(d.pos, "forward to %s leads back to this server, which asks itself until it gives up: write another resolver's address", to)
+					say(d.pos, "forward to %s leads back to this server, which asks itself until it gives up: "+
+						"write another resolver's address", to)
 				}
 			}
 		}

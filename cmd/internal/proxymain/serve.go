@@ -17,6 +17,7 @@ import (
 	"github.com/caddyserver/caddy/v2/notify"
 
 	"plexha/corefile"
+	"plexha/corefile/lint"
 	"plexha/corefile/watch"
 	"plexha/proxy"
 	"plexha/proxy/redact"
@@ -66,10 +67,18 @@ func serve(ctx context.Context, blocks []*corefile.Config, o options, stderr io.
 // greet says once what the operator should know.
 func (p *program) greet() {
 	p.log(false, "serving "+p.conf)
-	for _, c := range p.blocks {
-		if c.TLS.Kind == corefile.TLSInternal {
-			p.log(true, fmt.Sprintf("%s:%d: certificates come from our own authority, which TVs and phones refuse: "+
-				"write tls acme EMAIL, or tls files CERT KEY", c.File, c.Line))
+	p.advise()
+}
+
+// advise says what is unwise in the Corefile that is served, in the words of `plexctl check`.
+func (p *program) advise() {
+	findings, err := lint.Load(p.conf)
+	if err != nil {
+		p.log(true, err.Error())
+	}
+	for _, f := range findings {
+		if f.Concerns(lint.Plexproxy) && f.Level != lint.Mistake {
+			p.log(f.Level == lint.Warning, f.String())
 		}
 	}
 }
@@ -157,6 +166,7 @@ func (p *program) reload() {
 	}
 	p.blocks = blocks
 	p.log(false, "the changed Corefile is taken over")
+	p.advise()
 }
 
 // same reports whether two blocks say the same, wherever in their files they stand.

@@ -1,0 +1,4 @@
+package check
+
+// Run runs the command.
+var Run = run
