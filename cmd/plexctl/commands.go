@@ -11,6 +11,8 @@ import (
 	"plexha/cmd/internal/command"
 	"plexha/cmd/internal/demo"
 	"plexha/cmd/internal/external"
+	"plexha/cmd/internal/operate"
+	"plexha/cmd/internal/resolver"
 	"plexha/corefile"
 )
 
@@ -18,19 +20,13 @@ import (
 func program() *command.Program {
 	p := &command.Program{Name: "plexctl", Summary: "the person's tool for a plexha cluster"}
 	p.Commands = slices.Concat(
-		[]command.Command{demoCommand},
+		[]command.Command{demo.Command},
+		operate.Commands,
+		[]command.Command{resolver.Command},
 		external.Commands,
 		[]command.Command{versionCommand},
 	)
 	return p
-}
-
-var demoCommand = command.Command{
-	Name: "demo", Summary: "show on this machine, with stand-ins, how answers follow health",
-	Flags: &command.Flags{Define: func(set *flag.FlagSet) {
-		set.Bool("script", false, "end when the story is told, with exit code 0 if all of it held")
-	}},
-	Run: demo.Run,
 }
 
 var versionCommand = command.Command{
