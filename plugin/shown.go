@@ -110,7 +110,8 @@ func (c *compiled) render(origin string, static staticSet) []status.Answer {
 func answerOf(l zones.Lead, view zones.View, origin string) status.Answer {
 	a := status.Answer{
 		Name: person(fqdn(l.Name, origin)), View: view.String(), Variant: zones.NodeName(l.Variant), TTL: l.TTL,
-		Addresses: slices.Concat([]netip.Addr{}, l.Addrs), To: []string{}, Servfail: l.Servfail, Why: l.Why,
+		Addresses: slices.Concat([]netip.Addr{}, l.Addrs), To: []string{}, Servfail: l.Servfail,
+		Standing: l.Standing.String(), Why: l.Why,
 	}
 	for _, s := range l.To {
 		a.To = append(a.To, s.String())
@@ -122,7 +123,7 @@ func answerOf(l zones.Lead, view zones.View, origin string) status.Answer {
 // ofFile is the answer of an apex whose addresses a zone file gives, whatever the state of things.
 func ofFile(a status.Answer, file []dns.RR) status.Answer {
 	a.Variant, a.Servfail, a.Addresses, a.TTL = "", false, []netip.Addr{}, file[0].Header().Ttl
-	a.To, a.Why = []string{zoneFile}, "given by a zone file"
+	a.To, a.Standing, a.Why = []string{zoneFile}, zones.AsMeant.String(), "given by a zone file"
 	for _, rr := range file {
 		a.TTL = min(a.TTL, rr.Header().Ttl)
 		switch rr := rr.(type) {
