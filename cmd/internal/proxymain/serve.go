@@ -162,6 +162,7 @@ func (p *program) reload() {
 	p.mistaken = err != nil
 	if err != nil {
 		p.log(true, fmt.Sprintf("the Corefile is not taken over, the old one goes on serving: %v", explained(err)))
+		p.server.Refused(err)
 		return
 	}
 	p.blocks = blocks
