@@ -8,10 +8,14 @@ import (
 	"runtime"
 	"slices"
 
+	"plexha/cmd/internal/check"
 	"plexha/cmd/internal/command"
+	"plexha/cmd/internal/completion"
 	"plexha/cmd/internal/demo"
+	"plexha/cmd/internal/dnsmain"
 	"plexha/cmd/internal/external"
 	"plexha/cmd/internal/operate"
+	"plexha/cmd/internal/proxymain"
 	"plexha/cmd/internal/resolver"
 	"plexha/corefile"
 )
@@ -20,13 +24,19 @@ import (
 func program() *command.Program {
 	p := &command.Program{Name: "plexctl", Summary: "the person's tool for a plexha cluster"}
 	p.Commands = slices.Concat(
-		[]command.Command{demo.Command},
+		[]command.Command{demo.Command, check.Command},
 		operate.Commands,
 		[]command.Command{resolver.Command},
 		external.Commands,
+		completion.Commands(programs, operate.Values),
 		[]command.Command{versionCommand},
 	)
 	return p
+}
+
+// programs are those whose command lines are described.
+func programs() []*command.Program {
+	return []*command.Program{program(), dnsmain.Program(), proxymain.Program()}
 }
 
 var versionCommand = command.Command{

@@ -86,14 +86,14 @@ func FlagRows(set *flag.FlagSet) [][2]string {
 	}
 	var rows [][2]string
 	set.VisitAll(func(f *flag.Flag) {
-		value, usage := valueOf(f)
+		value, usage := ValueOf(f)
 		rows = append(rows, [2]string{strings.TrimSpace("-" + f.Name + " " + value), usage})
 	})
 	return rows
 }
 
-// valueOf returns the name of a flag's value, none for one that is on or off, and its usage without it.
-func valueOf(f *flag.Flag) (value, usage string) {
+// ValueOf returns the name of a flag's value, none for one that is on or off, and its usage without it.
+func ValueOf(f *flag.Flag) (value, usage string) {
 	value, usage = flag.UnquoteUsage(f)
 	if strings.HasPrefix(f.Usage, "`") {
 		return value, strings.TrimPrefix(usage, value+" ")
