@@ -3,6 +3,7 @@ package status
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -144,13 +145,20 @@ func playbacks(s *cluster.Status) page.Section {
 	return out
 }
 
-// hosts is the table of what names lead to.
+// hosts is the table of what names lead to. A node's own name that leads to it, as it should, is left out.
 func hosts(s *cluster.Status) page.Section {
-	out := page.Section{Name: "names", Title: "Names", Columns: []string{"name", "leads to", "why"}}
-	for _, h := range s.Hosts {
+	out := page.Section{
+		Name: "names", Title: "Names", Columns: []string{"name", "leads to", "why"},
+		Note: "Each node's own name leads to that node alone.",
+	}
+	for i := range s.Hosts {
+		h := &s.Hosts[i]
 		to := page.Cell{Text: joined(h.To)}
-		if len(h.To) == 0 {
+		switch {
+		case len(h.To) == 0:
 			to = page.Cell{Text: "nobody", Badge: page.Bad, Small: "clients get 503"}
+		case len(h.To) == 1 && h.Host == string(h.To[0])+"."+s.Zone:
+			continue
 		}
 		out.Rows = append(out.Rows, page.Row{Cells: []page.Cell{{Text: h.Host}, to, {Text: h.Why}}})
 	}
@@ -165,16 +173,26 @@ func joined(names []zones.NodeName) string {
 	return strings.Join(out, ", ")
 }
 
-// certificates is the table of the certificates.
+// shownCertificates bounds the rows of certificates with which all is well.
+const shownCertificates = 5
+
+// certificates is the table of the certificates, that which ends first before the others.
 func certificates(s *cluster.Status) page.Section {
 	out := page.Section{Name: "certificates", Title: "Certificates", Columns: []string{"names", "issuer", "ends"}}
-	for i := range s.Certificates {
-		c := &s.Certificates[i]
+	sorted := slices.SortedFunc(slices.Values(s.Certificates), func(a, b cluster.Certificate) int { return a.NotAfter.Compare(b.NotAfter) })
+	well := 0
+	for i := range sorted {
+		c := &sorted[i]
 		row := page.Row{Cells: []page.Cell{{Text: few(c.Hosts)}, {Text: cmp.Or(c.Issuer, "none")}, {Time: c.NotAfter}}}
 		if t, ok := certificateTrouble(c, s.At); ok {
 			row.Level, row.Cells[2].Small = t.Level, cmp.Or(t.Why, t.Text)
+		} else if well++; well > shownCertificates {
+			continue
 		}
 		out.Rows = append(out.Rows, row)
+	}
+	if more := well - shownCertificates; more > 0 {
+		out.Note = fmt.Sprintf("%s not shown, with which all is well.", count(more, "more is", "more are"))
 	}
 	return out
 }
