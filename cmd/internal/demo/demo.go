@@ -110,7 +110,17 @@ func (h *home) stay(in io.Reader, out io.Writer) error {
 	if p.err != nil {
 		return p.err
 	}
-	return Stay(h.ctx, h.world(), in, out)
+	t, ok := terminalOf(in, out)
+	if !ok {
+		p.printf("Each key with Enter:\n\n%s\n\n", keysHelp)
+		return errors.Join(p.err, Stay(h.ctx, h.world(), in, out))
+	}
+	restore, err := t.raw()
+	if err != nil {
+		return err
+	}
+	defer restore()
+	return Screen(h.ctx, h.world(), Terminal{In: in, Out: out, Size: t.size})
 }
 
 // introduce says what there is.

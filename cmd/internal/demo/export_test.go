@@ -13,7 +13,16 @@ var (
 	FreePlace     = freePlace
 	AnswerOf      = answerOf
 	TrustsByFile  = trustsByFile
+	WordsIn       = wordsIn
+	Headline      = headline
+	Heading       = heading
 )
+
+// Frame is what the view shows.
+type Frame = frame
+
+// Draw returns it as lines.
+func (f *frame) Draw(cols, rows int) []string { return f.draw(cols, rows) }
 
 // DuckName is the home's domain at DuckDNS.
 const DuckName = duckName

@@ -88,11 +88,12 @@ func (h *home) furnish() error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(h.corefile(), []byte(text), 0o600); err != nil {
-		return fmt.Errorf("writing the Corefile: %w", err)
-	}
-	if err := os.WriteFile(h.rootsFile(), h.net.roots, 0o600); err != nil {
-		return fmt.Errorf("writing whom to trust: %w", err)
+	for name, content := range map[string][]byte{
+		h.corefile(): []byte(text), h.rootsFile(): h.net.roots, tokenFile(h.dir): []byte(duckToken + "\n"),
+	} {
+		if err := os.WriteFile(name, content, 0o600); err != nil {
+			return fmt.Errorf("furnishing the home: %w", err)
+		}
 	}
 	if err := h.moveTo(Wan); err != nil {
 		return err
@@ -132,16 +133,16 @@ func (h *home) world() World {
 		return plexdns(ctx, q)
 	}
 	return World{
-		Ask:       ask,
-		Visit:     visitor(h.Proxy, authorityFile(h.dir)),
-		Play:      h.play,
-		Playbacks: h.playbacks,
-		Headline:  h.headline,
-		Order:     h.order,
-		Kill:      func(m Member) error { return h.cast[m].kill() },
-		Revive:    h.revive,
-		Alive:     func(m Member) bool { return !h.cast[m].hasEnded() },
-		Move:      h.move,
+		Ask:      ask,
+		Visit:    visitor(h.Proxy, authorityFile(h.dir)),
+		Play:     h.play,
+		Known:    h.known,
+		Headline: h.headline,
+		Order:    h.order,
+		Kill:     func(m Member) error { return h.cast[m].kill() },
+		Revive:   h.revive,
+		Alive:    func(m Member) bool { return !h.cast[m].hasEnded() },
+		Move:     h.move,
 	}
 }
 
@@ -183,10 +184,27 @@ func (h *home) revive(ctx context.Context, m Member) error {
 		return err
 	}
 	h.cast[m] = p
-	if err := p.listens(ctx, h.of(m)); err != nil {
+	err = p.listens(ctx, h.of(m))
+	if err == nil && m == Proxy {
+		err = h.speaks(ctx)
+	}
+	if err != nil {
 		return fmt.Errorf("starting %s: %w", m, err)
 	}
 	return nil
+}
+
+// speaks returns when plexproxy, which listens already, has made its certificates.
+func (h *home) speaks(ctx context.Context) error {
+	visit := visitor(h.Proxy, authorityFile(h.dir))
+	_, err := until(ctx, look[Page]{
+		what: "waiting for its certificates", pace: pagePace, want: "any page",
+		see: func(ctx context.Context) (Page, error) {
+			return visit(ctx, Visit{Host: bare(mainName), Path: "/.plexha/ready"})
+		},
+		right: func(Page) bool { return true },
+	})
+	return err
 }
 
 // part returns the arguments of the child that plays that member.

@@ -13,12 +13,12 @@ func (h *home) invite(p *page) {
 	p.printf("   dig @%s -p %d %s\n", h.Names.Addr(), h.Names.Port(), main)
 
 	p.printf("\nGo through plexproxy, whose authority is one of its own:\n\n")
-	p.printf("   cd %s\n", h.dir)
+	p.printf("   ROOT=%s\n", authorityFile(h.dir))
 	for _, host := range []string{main, hostOf(Plex1)} {
 		where := fmt.Sprintf("%s:%d", host, h.Proxy.Port())
-		p.printf("   curl --cacert root.crt --resolve %s:%s https://%s/identity\n", where, h.Proxy.Addr(), where)
+		p.printf("   curl --cacert $ROOT --resolve %s:%s https://%s/identity\n", where, h.Proxy.Addr(), where)
 	}
 	p.printf("\nLook at the status pages of plexdns and plexproxy, and change the Corefile:\n\n")
 	p.printf("   http://%s\n   http://%s\n   %s\n", h.Status, h.ProxyStatus, h.corefile())
-	p.printf("\n%s\n\n", keysHelp)
+	p.printf("\n")
 }

@@ -59,7 +59,7 @@ func Corefile(p Places, e Echoes, api, dir string) (string, error) {
 
 		Zone, Dir, Router, API, Token string
 		Wans                          netip.Prefix
-	}{p, e, bare(zoneName), dir, routerFile(dir), api, duckToken, wans})
+	}{p, e, bare(zoneName), dir, routerFile(dir), api, tokenFile(dir), wans})
 	if err != nil {
 		return "", fmt.Errorf("writing the Corefile: %w", err)
 	}
@@ -147,6 +147,9 @@ func isFree(ctx context.Context, place netip.AddrPort) error {
 
 // routerFile returns the file in which a router tells its external address.
 func routerFile(dir string) string { return filepath.Join(dir, "address") }
+
+// tokenFile returns the file that holds DuckDNS's token.
+func tokenFile(dir string) string { return filepath.Join(dir, "duckdns.token") }
 
 // authorityFile returns where plexproxy keeps the certificate of its authority.
 func authorityFile(dir string) string {

@@ -8,11 +8,6 @@ import (
 	"time"
 )
 
-// keysHelp says what the keys do.
-const keysHelp = `Keys, each with Enter: 1, 2 and p kill or revive plex1, plex2 and the proxy,
-w gives the home its other external address, and the answers are watched.
-DuckDNS is told once a minute at most. q ends it all, as Ctrl-C does.`
-
 const (
 	// idlePace is the time between two looks at the answer while nothing was done to it.
 	idlePace = 100 * time.Millisecond
@@ -23,11 +18,11 @@ const (
 	settleMoved = 15 * time.Second
 )
 
-// Stay obeys the keys from in and tells each change of the answers, until in ends, a q comes, or ctx is
-// canceled, which is the error then. The goroutine that reads in ends with it, not before.
+// Stay obeys the keys from in, each on a line of its own, and tells each change of the answers, until in ends, a q
+// comes, or ctx is canceled, which is the error then. The goroutine that reads in ends with it, not before.
 func Stay(ctx context.Context, w World, in io.Reader, out io.Writer) error {
 	s := &stay{
-		world: w, page: &page{w: out}, tick: time.NewTicker(idlePace), wan: WanNew,
+		pilot: newPilot(w), page: &page{w: out}, tick: time.NewTicker(idlePace),
 		inside:  view{question: inside(), settle: settle},
 		outside: view{question: outside(), settle: settleMoved},
 		duck:    view{question: atDuck()},
@@ -71,12 +66,11 @@ func lines(ctx context.Context, in io.Reader) <-chan string {
 	return ch
 }
 
-// stay is the part after the story.
+// stay is a home that tells its changes line by line.
 type stay struct {
-	world World
+	pilot *pilot
 	page  *page
 	tick  *time.Ticker
-	wan   Member // Wan or WanNew, whose address the home has: WanNew at first
 
 	inside, outside, duck view
 }
@@ -90,42 +84,26 @@ type view struct {
 }
 
 func (s *stay) press(ctx context.Context, key string) error {
-	member, ok := map[string]Member{"1": Plex1, "2": Plex2, "p": Proxy}[key]
-	switch {
-	case key == "":
+	if key == "" {
 		return nil
-	case key == "w":
-		return s.move(ctx)
-	case !ok:
-		s.page.printf("   no such key\n\n%s\n\n", keysHelp)
-		return nil
-	case s.world.Alive(member):
-		s.happen(&s.inside, string(member)+" killed")
-		return s.world.Kill(member)
 	}
-	if err := s.world.Revive(ctx, member); err != nil {
+	event := time.Now()
+	done, err := s.pilot.press(ctx, key)
+	if err != nil {
 		return err
 	}
-	s.happen(&s.inside, string(member)+" revived")
-	return nil
-}
-
-// move gives the home the other one of its two external addresses.
-func (s *stay) move(ctx context.Context) error {
-	if s.wan == Wan {
-		s.wan = WanNew
-	} else {
-		s.wan = Wan
+	switch {
+	case done == "":
+		s.page.printf("   no such key\n\n%s\n\n", keysHelp)
+		return nil
+	case key == "w":
+		s.outside.event = event
+	case key != "d": // that changes nobody's answer
+		s.inside.event = event
 	}
-	s.happen(&s.outside, "wan moved to "+s.wan.Addr().String())
-	return s.world.Move(ctx, s.wan)
-}
-
-// happen begins the wait for what the event does to an answer.
-func (s *stay) happen(v *view, what string) {
-	s.page.printf("%s\n", what)
-	v.event = time.Now()
+	s.page.printf("%s\n", done)
 	s.tick.Reset(pace)
+	return nil
 }
 
 // look tells each change of an answer, or that an event has changed nothing.
@@ -141,7 +119,7 @@ func (s *stay) look(ctx context.Context) {
 }
 
 func (s *stay) lookAt(ctx context.Context, v *view) {
-	answer, err := s.world.Ask(ctx, v.question)
+	answer, err := s.pilot.world.Ask(ctx, v.question)
 	got := answer.String()
 	if err != nil {
 		got = err.Error()

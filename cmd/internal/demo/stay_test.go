@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -26,7 +27,6 @@ func visit(ctx context.Context, t *testing.T) *guest {
 	t.Helper()
 	in, keys := io.Pipe()
 	g := &guest{fake: newFake(), keys: keys, ended: make(chan error, 1)}
-	g.fake.wan = demo.WanNew // as the story leaves it
 	go func() { g.ended <- demo.Stay(ctx, g.fake.world(), in, &g.out) }()
 	t.Cleanup(func() { keys.Close(); in.Close() })
 	synctest.Wait()
@@ -57,11 +57,12 @@ func TestStay(t *testing.T) {
 			"proxy revived\n" + answer + "127.0.3.1 (proxy), after 2000 ms\n"},
 		{"the node in use is killed", "p 1", "proxy killed\n" + answer + "127.0.1.1 (plex1), after 20 ms\n" +
 			"plex1 killed\n" + answer + "127.0.2.1 (plex2), after 20 ms\n"},
-		{"the home moves", "w", "wan moved to 203.0.113.7\n" + outside + "203.0.113.7 (wan), after 5000 ms\n" +
-			atDuck + "203.0.113.7 (wan)\n"},
-		{"the home moves and returns", "w W", "wan moved to 203.0.113.7\n" + outside + "203.0.113.7 (wan), after 5000 ms\n" +
-			atDuck + "203.0.113.7 (wan)\n" + "wan moved to 203.0.113.8\n" + outside + "203.0.113.8 (new), after 5000 ms\n" +
+		{"the home moves", "w", "wan moved to 203.0.113.8\n" + outside + "203.0.113.8 (new), after 5000 ms\n" +
 			atDuck + "203.0.113.8 (new)\n"},
+		{"the home moves and returns", "w W", "wan moved to 203.0.113.8\n" + outside + "203.0.113.8 (new), after 5000 ms\n" +
+			atDuck + "203.0.113.8 (new)\n" + "wan moved to 203.0.113.7\n" + outside + "203.0.113.7 (wan), after 5000 ms\n" +
+			atDuck + "203.0.113.7 (wan)\n"},
+		{"the tv's node is drained, and taken back", "d d", "plex1 drained\nplex1 taken back\n"},
 		{"one that is not in use is killed", "2", "plex2 killed\n" + answer + "still 127.0.3.1 (proxy)\n"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -75,6 +76,9 @@ func TestStay(t *testing.T) {
 					t.Error(err)
 				}
 				checkGolden(t, g.out.String(), tc.want)
+				if tc.keys == "d d" && !slices.Equal(g.fake.events[2:], []string{"drain plex1", "none plex1"}) {
+					t.Errorf("did %q, want that plexdns is told", g.fake.events)
+				}
 			})
 		})
 	}
@@ -86,8 +90,8 @@ func TestStayHelpsWithOtherKeys(t *testing.T) {
 		g.press("")
 		g.press("7")
 		g.press("q")
-		if got := g.out.String(); !strings.HasPrefix(got, "   no such key\n\nKeys, ") || len(g.fake.events) > 0 {
-			t.Errorf("said %q and did %q, want help and nothing done", got, g.fake.events)
+		if got := g.out.String(); !strings.HasPrefix(got, "   no such key\n\n1, 2, p  ") || len(g.fake.events) > 2 {
+			t.Errorf("said %q and did %q, want help, and films alone", got, g.fake.events)
 		}
 	})
 }

@@ -96,6 +96,16 @@ func (p *play) plays(ctx context.Context, d Device, f Film, before Seen, from Me
 	})
 }
 
+// known waits until plexproxy knows that of the tv's node.
+func (p *play) known(ctx context.Context, want string, right func(Known) bool) error {
+	_, err := until(ctx, look[Known]{
+		what: fmt.Sprintf("asking plexproxy about %s", p.node), want: want, pace: pagePace,
+		see:   func(ctx context.Context) (Known, error) { return p.world.Known(ctx, p.node) },
+		right: right,
+	})
+	return err
+}
+
 // headline shows what a program's status page says above all else once these words are in it.
 func (p *play) headline(ctx context.Context, r Reporter, words string) error {
 	got, err := until(ctx, look[string]{

@@ -98,7 +98,7 @@ func (p *play) drained(ctx context.Context) error {
 		return err
 	}
 	p.line("tv", "plays", "from "+string(p.node))
-	if err := p.world.Order(ctx, p.node, Drain); err != nil {
+	if err := p.order(ctx, Drain, Drain); err != nil {
 		return err
 	}
 	if err := p.place(ctx, Guests(1), p.other()); err != nil {
@@ -113,10 +113,23 @@ func (p *play) drained(ctx context.Context) error {
 
 func (p *play) undrained(ctx context.Context) error {
 	p.title("The order is taken back, as by plexctl undrain %s.", p.node)
-	if err := p.world.Order(ctx, p.node, Undrain); err != nil {
+	if err := p.order(ctx, Undrain, ""); err != nil {
 		return err
 	}
 	return p.place(ctx, Guests(2), Plex1, Plex2)
+}
+
+// order tells plexdns, and waits until plexproxy has read it.
+func (p *play) order(ctx context.Context, o, then Order) error {
+	event := time.Now()
+	if err := p.world.Order(ctx, p.node, o); err != nil {
+		return err
+	}
+	err := p.known(ctx, fmt.Sprintf("order %q", then), func(k Known) bool { return k.Order == then })
+	if err == nil {
+		p.line("proxy", "follows the order", after(event))
+	}
+	return err
 }
 
 // place has new devices come, who must go to these nodes, and to each of them.
@@ -143,11 +156,7 @@ func (p *play) stopped(ctx context.Context) error {
 	event := time.Now()
 	p.tv.Stop()
 	p.tv = nil
-	_, err := until(ctx, look[int]{
-		what: "counting the playbacks on " + string(p.node), want: "none", pace: pagePace,
-		see:   func(ctx context.Context) (int, error) { return p.world.Playbacks(ctx, p.node) },
-		right: func(n int) bool { return n == 0 },
-	})
+	err := p.known(ctx, "0 playbacks", func(k Known) bool { return k.Playbacks == 0 })
 	if err == nil {
 		p.line("tv", "stops", fmt.Sprintf("none is left on %s, %s", p.node, after(event)))
 	}

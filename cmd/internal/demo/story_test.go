@@ -49,12 +49,14 @@ func TestPlay(t *testing.T) {
 4. A film plays on the tv. Its node is drained, as by plexctl drain plex1.
 
    tv       plays                           from plex1
+   proxy    follows the order               after 1 ms
    others   10 new devices                  plex2
    tv       plays on                        from plex1
    tv       stops                           none is left on plex1, after 1 ms
 
 5. The order is taken back, as by plexctl undrain plex1.
 
+   proxy    follows the order               after 1 ms
    others   10 new devices                  plex1 and plex2
 
 6. Films play from both. plex1 is killed (SIGKILL): the others go on.
@@ -293,8 +295,16 @@ func TestPlayFindsWrongFilms(t *testing.T) {
 			"playing step 6: " + tablet + none + "the film broke off once more",
 		},
 		{
-			"a film that has ended is counted for ever", func(f *fake) { f.count = func(int) int { return 1 } },
-			"playing step 4: counting the playbacks on plex1: " + none + "got 1, want none",
+			"a film that has ended is counted for ever", func(f *fake) {
+				f.know = func(k demo.Known) demo.Known { k.Playbacks = 1; return k }
+			},
+			"playing step 4: asking plexproxy about plex1: " + none + `got up, order "drain", 1 playbacks, want 0 playbacks`,
+		},
+		{
+			"an order that plexproxy does not see", func(f *fake) {
+				f.know = func(k demo.Known) demo.Known { k.Order = ""; return k }
+			},
+			"playing step 4: asking plexproxy about plex1: " + none + `got up, order "", 1 playbacks, want order "drain"`,
 		},
 		{
 			"the page does not see it", func(f *fake) {

@@ -8,6 +8,9 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+
+	"plexha/cmd/internal/socket"
+	"plexha/plugin/status"
 )
 
 // Reporter is a program that has a status page.
@@ -40,35 +43,54 @@ func (h *home) headline(ctx context.Context, r Reporter) (string, error) {
 	return words, nil
 }
 
-// proxyDocument is what the demo looks at of plexproxy's status.
-type proxyDocument struct {
-	Clusters []struct {
-		Nodes []struct {
-			Name      Member
-			State     string
-			Playbacks int
-		}
-	}
-}
-
-// playbacks returns how many playbacks plexproxy sees on a node.
-func (h *home) playbacks(ctx context.Context, m Member) (int, error) {
-	text, err := read(ctx, "http://"+h.ProxyStatus.String()+"/.plexha/status.json")
+// known reads in plexproxy's status what it knows of a node.
+func (h *home) known(ctx context.Context, m Member) (Known, error) {
+	text, err := read(ctx, "http://"+h.page(Plexproxy).String()+"/.plexha/status.json")
 	if err != nil {
-		return 0, err
+		return Known{}, err
 	}
-	var d proxyDocument
+	var d struct{ Clusters []struct{ Nodes []Known } }
 	if err := json.Unmarshal(text, &d); err != nil {
-		return 0, fmt.Errorf("reading plexproxy's status: %w", err)
+		return Known{}, fmt.Errorf("reading plexproxy's status: %w", err)
 	}
 	for _, c := range d.Clusters {
 		for _, n := range c.Nodes {
 			if n.Name == m {
-				return n.Playbacks, nil
+				return n, nil
 			}
 		}
 	}
-	return 0, fmt.Errorf("reading plexproxy's status: there is no %s", m)
+	return Known{}, fmt.Errorf("reading plexproxy's status: there is no %s", m)
+}
+
+// health asks plexdns how it sees the nodes and the proxy.
+func (h *home) health(ctx context.Context) ([]Health, error) {
+	d, err := h.plexdnsSocket().Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var all []Health
+	for _, c := range d.Clusters {
+		for i := range c.Nodes {
+			all = append(all, healthOf(&c.Nodes[i].Health))
+		}
+		for i := range c.Proxies {
+			all = append(all, healthOf(&c.Proxies[i].Health))
+		}
+	}
+	return all, nil
+}
+
+func healthOf(h *status.Health) Health {
+	return Health{State: h.State, Since: h.Since, Why: h.Why, Order: h.Order}
+}
+
+// follow hands on what plexdns says.
+func (h *home) follow(ctx context.Context, tell func(Event)) error {
+	return h.plexdnsSocket().Follow(ctx, bare(zoneName), func(e socket.Event) error {
+		tell(Event{e.At, e.Text})
+		return nil
+	})
 }
 
 // read returns what is at a URL of this machine.

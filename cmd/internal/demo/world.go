@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/miekg/dns"
 )
@@ -25,12 +26,16 @@ type World struct {
 	Visit func(context.Context, Visit) (Page, error)
 	// Play has a device play films through plexproxy, one after the other.
 	Play func(Device) Film
-	// Playbacks returns how many playbacks plexproxy sees on a node.
-	Playbacks func(context.Context, Member) (int, error)
+	// Known returns what plexproxy knows of a node.
+	Known func(context.Context, Member) (Known, error)
 	// Headline returns what the status page of a program says above all else.
 	Headline func(context.Context, Reporter) (string, error)
 	// Order tells plexdns how to take a node, as plexctl does: Drain or Undrain.
 	Order func(context.Context, Member, Order) error
+	// Health returns how plexdns sees plex1, plex2 and the proxy, in this order.
+	Health func(context.Context) ([]Health, error)
+	// Follow tells what has happened, and what happens, until ctx ends or plexdns says no more.
+	Follow func(ctx context.Context, tell func(Event)) error
 	// Kill ends a node or the proxy without a warning. It returns when the signal is sent.
 	Kill func(Member) error
 	// Revive starts again one that was killed. It returns when that one listens.
@@ -93,6 +98,51 @@ const (
 	Drain   Order = "drain"
 	Undrain Order = "none"
 )
+
+// Known is what plexproxy knows of a node.
+type Known struct {
+	Name      Member
+	State     string
+	Order     Order // empty: none
+	Playbacks int
+}
+
+// String returns it on one line.
+func (k Known) String() string {
+	return fmt.Sprintf("%s, order %q, %d playbacks", k.State, k.Order, k.Playbacks)
+}
+
+// Health is how plexdns sees a node or the proxy.
+type Health struct {
+	State string
+	Since time.Time
+	Why   string
+	Order string // empty: none
+}
+
+// String returns it on one line.
+func (h Health) String() string {
+	words := h.State
+	if !h.Since.IsZero() {
+		words += " since " + h.Since.UTC().Format(clock)
+	}
+	if h.Order != "" {
+		words += ", ordered: " + h.Order
+	}
+	if h.Why != "" {
+		words += ": " + h.Why
+	}
+	return words
+}
+
+// clock is how times of the last hour are written, in UTC as everywhere.
+const clock = "15:04:05Z"
+
+// Event is one thing that has happened.
+type Event struct {
+	At   time.Time
+	Text string
+}
 
 // Client is who asks: plexdns, or the name server of DuckDNS.
 type Client string

@@ -38,7 +38,7 @@ type fake struct {
 	show     func(demo.Visit, demo.Page) (demo.Page, error)
 	headline func(demo.Reporter, string) string
 	watch    func(demo.Device, demo.Seen) demo.Seen
-	count    func(int) int
+	know     func(demo.Known) demo.Known
 	killErr  error
 	moveErr  error
 	orderErr error
@@ -53,7 +53,8 @@ func newFake() *fake {
 
 func (f *fake) world() demo.World {
 	return demo.World{
-		Ask: f.ask, Visit: f.visit, Play: f.play, Playbacks: f.playbacks, Headline: f.say, Order: f.order,
+		Ask: f.ask, Visit: f.visit, Play: f.play, Known: f.known, Headline: f.say, Order: f.order,
+		Health: f.health, Follow: f.follow,
 		Kill: func(m demo.Member) error { f.happen(m, "kill", true); return f.killErr },
 		Revive: func(_ context.Context, m demo.Member) error {
 			f.happen(m, "revive", false)
@@ -195,19 +196,61 @@ func (f *fake) say(_ context.Context, r demo.Reporter) (string, error) {
 	return words, nil
 }
 
-func (f *fake) playbacks(_ context.Context, m demo.Member) (int, error) {
+func (f *fake) known(_ context.Context, m demo.Member) (demo.Known, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	n := 0
+	k := demo.Known{Name: m, State: "up"}
+	if !f.up(m) {
+		k.State = "down"
+	}
+	if f.drained == m {
+		k.Order = demo.Drain
+	}
 	for _, film := range f.films {
 		if film.seen().Node == m {
-			n++
+			k.Playbacks++
 		}
 	}
-	if f.count != nil {
-		n = f.count(n)
+	if f.know != nil {
+		k = f.know(k)
 	}
-	return n, nil
+	return k, nil
+}
+
+func (f *fake) health(context.Context) ([]demo.Health, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var all []demo.Health
+	for _, m := range []demo.Member{demo.Plex1, demo.Plex2, demo.Proxy} {
+		h := demo.Health{State: "up", Since: f.changed[m]}
+		if !f.up(m) {
+			h.State, h.Why = "down", "connection refused"
+		}
+		if f.drained == m {
+			h.Order = "drain"
+		}
+		all = append(all, h)
+	}
+	return all, nil
+}
+
+// follow tells of a node that has come up, and then of what is done.
+func (f *fake) follow(ctx context.Context, tell func(demo.Event)) error {
+	tell(demo.Event{At: time.Now(), Text: "node plex1 is up"})
+	for told := 0; ; {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+		f.mu.Lock()
+		events := f.events[told:]
+		told = len(f.events)
+		f.mu.Unlock()
+		for _, e := range events {
+			tell(demo.Event{At: time.Now(), Text: e})
+		}
+	}
 }
 
 // play begins a film at the node of the device.
