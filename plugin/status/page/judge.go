@@ -1,7 +1,6 @@
 package page
 
 import (
-	"fmt"
 	"slices"
 	"time"
 )
@@ -35,7 +34,8 @@ func Troubles(all []Subject) []Trouble {
 
 // Start says that nothing is known yet.
 func (c *Cluster) Start() {
-	c.Troubles, c.Level, c.Headline, c.Since, c.Why = nil, Quiet, "starting", time.Time{}, "everybody is asked for the first time"
+	c.conclude(Trouble{Level: Quiet, Text: "starting", Why: "everybody is asked for the first time"}, 0)
+	c.Troubles = nil
 }
 
 // ranks order the levels of troubles, the worst first.
@@ -44,26 +44,21 @@ var ranks = map[Level]int{Bad: 0, Poor: 1, Doubt: 2, Quiet: 3, Good: 4}
 // Judge says whether all is well, from what is not. Well is since when it is if it is; zero: not known.
 func (c *Cluster) Judge(troubles []Trouble, well time.Time) {
 	slices.SortStableFunc(troubles, func(a, b Trouble) int { return ranks[a.Level] - ranks[b.Level] })
-	c.Troubles, c.Level, c.Headline, c.Since, c.Why = troubles, Good, "all is well", well, ""
-	more := -1 // beside the one that is the headline
+	c.Troubles = troubles
+	loud := 0
 	for _, t := range troubles {
 		if t.Level != Quiet {
-			more++
+			loud++
 		}
 	}
-	if more < 0 {
-		return
-	}
-	worst := troubles[0]
-	c.Level, c.Headline, c.Since, c.Why = worst.Level, worst.Text, worst.Since, worst.Why
-	if more > 0 {
-		c.Why = joinWords(c.Why, fmt.Sprintf("and %d more", more))
+	if loud == 0 {
+		c.conclude(Trouble{Level: Good, Text: "all is well", Since: well}, 0)
+	} else {
+		c.conclude(troubles[0], loud-1)
 	}
 }
 
-func joinWords(a, b string) string {
-	if a == "" {
-		return b
-	}
-	return a + "; " + b
+// conclude makes the headline.
+func (c *Cluster) conclude(t Trouble, more int) {
+	c.Level, c.Headline, c.Since, c.Why, c.More = t.Level, t.Text, t.Since, t.Why, more
 }

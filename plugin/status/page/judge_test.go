@@ -79,8 +79,8 @@ func TestJudge(t *testing.T) {
 		{"nothing", nil, page.Cluster{Level: page.Good, Headline: "all is well", Since: well}},
 		{"what is quiet is no trouble", []page.Trouble{quiet}, page.Cluster{Level: page.Good, Headline: "all is well", Since: well, Troubles: []page.Trouble{quiet}}},
 		{"one", []page.Trouble{quiet, poor}, page.Cluster{Level: page.Poor, Headline: "plex2 is down", Since: noon, Why: "connection refused", Troubles: []page.Trouble{poor, quiet}}},
-		{"two", []page.Trouble{poor, bad}, page.Cluster{Level: page.Bad, Headline: "no proxy is up", Since: bad.Since, Why: "and 1 more", Troubles: []page.Trouble{bad, poor}}},
-		{"two alike", []page.Trouble{poor, poor}, page.Cluster{Level: page.Poor, Headline: "plex2 is down", Since: noon, Why: "connection refused; and 1 more", Troubles: []page.Trouble{poor, poor}}},
+		{"two", []page.Trouble{poor, bad}, page.Cluster{Level: page.Bad, Headline: "no proxy is up", Since: bad.Since, More: 1, Troubles: []page.Trouble{bad, poor}}},
+		{"two alike", []page.Trouble{poor, poor}, page.Cluster{Level: page.Poor, Headline: "plex2 is down", Since: noon, Why: "connection refused", More: 1, Troubles: []page.Trouble{poor, poor}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var got page.Cluster

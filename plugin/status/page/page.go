@@ -37,6 +37,7 @@ type Cluster struct {
 	Headline string    // whether all is well, in a few words
 	Since    time.Time // since when; zero: not known
 	Why      string    // of a headline that is a trouble
+	More     int       // troubles beside that one, quiet ones not counted
 	Troubles []Trouble // what is not well, the worst first; see [Cluster.Judge]
 	Sections []Section
 	Events   []timeline.Event // oldest first

@@ -64,9 +64,13 @@ const alive = at => {
   ahead = Date.parse(at) - heard;
   $("at").dateTime = at;
   say($("connection"), "");
+  body.classList.remove("lost");
   times();
 };
-const lost = () => say($("connection"), "Connection lost: this is as of " + $("at").textContent + ".");
+const lost = () => {
+  say($("connection"), "Connection lost: this is as of " + $("at").textContent + ".");
+  body.classList.add("lost");
+};
 const open = () => {
   source?.close();
   source = new EventSource("/live?look=" + body.dataset.look + "&state=" + body.dataset.state);

@@ -56,7 +56,6 @@ func Show(w http.ResponseWriter, d Doc) error {
 	h.Set("Content-Security-Policy", policy)
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Referrer-Policy", "no-referrer")
 	return Render(w, d)
 }
@@ -180,7 +179,8 @@ func (b *brush) cluster(id string, c *Cluster, changes bool) clusterDrawing {
 		ID, Zone string
 		Level    Level
 		Said     Trouble
-	}{id, c.Zone, c.Level, said})
+		More     int
+	}{id, c.Zone, c.Level, said, c.More})
 	shown := c.Troubles
 	if len(shown) > 0 && shown[0].Text == c.Headline {
 		shown = shown[1:] // the headline has said it
