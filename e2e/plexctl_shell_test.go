@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"plexha/e2e/internal/gate"
 )
 
@@ -63,19 +65,22 @@ func (s *shell) run(t *testing.T, input string, args ...string) string {
 	return string(out)
 }
 
-// typed returns what a line has become after its tabs, in an interactive shell on a terminal.
-func (s *shell) typed(t *testing.T, setup, line string, command ...string) string {
+// typed returns what lines have become after their tabs, in an interactive shell on a terminal.
+func (s *shell) typed(t *testing.T, setup string, lines []string, command ...string) []string {
 	t.Helper()
 	const home = "\x01" // the cursor goes to the line's begin
-	input := setup + "\n" + line + home + "echo GOT: \nexit\n"
-	out := s.run(t, input, "script", "-qec", strings.Join(command, " "), "/dev/null")
+	input := setup + "\n"
+	for _, line := range lines {
+		input += line + home + "echo GOT: \n"
+	}
+	out := s.run(t, input+"exit\n", "script", "-qec", strings.Join(command, " "), "/dev/null")
+	var got []string
 	for l := range strings.Lines(out) {
-		if _, got, ok := strings.Cut(l, "GOT: "); ok && !strings.Contains(l, "echo") {
-			return strings.TrimSpace(got)
+		if _, line, ok := strings.Cut(l, "GOT: "); ok && !strings.Contains(l, "echo") {
+			got = append(got, strings.TrimSpace(line))
 		}
 	}
-	t.Fatalf("the line was not shown:\n%q", out)
-	return ""
+	return got
 }
 
 // completions are lines before and after the tabs.
@@ -106,10 +111,12 @@ func TestCompletion(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			s := newShell(t, tc.shell)
+			var lines, want []string
 			for _, c := range completions {
-				if got := s.typed(t, tc.setup, c.typed, tc.command...); got != c.want {
-					t.Errorf("%q becomes %q, want %q", c.typed, got, c.want)
-				}
+				lines, want = append(lines, c.typed), append(want, c.want)
+			}
+			if diff := cmp.Diff(want, s.typed(t, tc.setup, lines, tc.command...)); diff != "" {
+				t.Errorf("lines (-want +got):\n%s", diff)
 			}
 		})
 	}
