@@ -31,7 +31,8 @@ type program struct {
 	lines   *log.Logger
 	changed chan struct{} // one slot: a file of the Corefile may be another one
 
-	mistaken bool // the Corefile is not what is served: it has a mistake
+	said     []string // what was unwise when it was last taken over
+	mistaken bool     // the Corefile is not what is served: it has a mistake
 }
 
 // serve runs until ctx ends.
@@ -70,17 +71,24 @@ func (p *program) greet() {
 	p.advise()
 }
 
-// advise says what is unwise in the Corefile that is served, in the words of `plexctl check`.
+// advise says what is unwise in the Corefile that is served, in the words of `plexctl check`, unless it was so before.
 func (p *program) advise() {
 	findings, err := lint.Load(p.conf)
 	if err != nil {
 		p.log(true, err.Error())
 	}
+	var said []string
 	for _, f := range findings {
-		if f.Concerns(lint.Plexproxy) && f.Level != lint.Mistake {
+		if !f.Concerns(lint.Plexproxy) || f.Level == lint.Mistake {
+			continue
+		}
+		words := f.Code + f.Text // another line of the same file is nothing new
+		if !slices.Contains(p.said, words) {
 			p.log(f.Level == lint.Warning, f.String())
 		}
+		said = append(said, words)
 	}
+	p.said = said
 }
 
 // follow takes over changes of the Corefile until ctx ends.

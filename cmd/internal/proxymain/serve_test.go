@@ -259,12 +259,16 @@ func TestServe(t *testing.T) {
 	c.write("node plex1 " + addr)
 	c.says("the Corefile is mended, and says what is served")
 
-	c.write("name media\nimport more")
+	c.write("name media\nmax_requests 1\nimport more")
 	if err := os.WriteFile(filepath.Join(filepath.Dir(c.conf), "more"), []byte("node plex1 "+addr+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	c.signal(syscall.SIGHUP)
 	c.says("the changed Corefile is taken over")
+	c.says("WARN\tplexha\t" + c.conf + ":12: max_requests 1: ")
+	if said := strings.Count(c.output(), "WARN\tplexha\t"+c.conf+":3: tls off: "); said != 1 {
+		t.Errorf("what was unwise before is said %d times\n%s", said, c.output())
+	}
 	if status, _ := c.get(c.at, "plex.home.duckdns.org", "/x"); status != http.StatusMisdirectedRequest {
 		t.Errorf("the old name: %d", status)
 	}
