@@ -265,7 +265,7 @@ func TestServe(t *testing.T) {
 	}
 	c.signal(syscall.SIGHUP)
 	c.says("the changed Corefile is taken over")
-	c.says("WARN\tplexha\t" + c.conf + ":12: max_requests 1: ")
+	c.says("WARN\tplexha\t" + c.conf + ":11: max_requests 1: ")
 	if said := strings.Count(c.output(), "WARN\tplexha\t"+c.conf+":3: tls off: "); said != 1 {
 		t.Errorf("what was unwise before is said %d times\n%s", said, c.output())
 	}
