@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"plexha/corefile/lint"
 	"plexha/plugin/duckdns"
 	"plexha/plugin/resolve"
 	"plexha/plugin/status"
@@ -61,6 +62,25 @@ func full() *cluster {
 		},
 		external: []wanip.Report{externalReport(), {Uplink: "spare", Published: spare.Addrs}},
 		duckdns:  duckReport(),
+		answers: []status.Answer{
+			{
+				Name: "home.duckdns.org", View: "internal", TTL: 10, Addresses: []netip.Addr{address("192.168.1.2")},
+				To: []string{"proxy 192.168.1.2:443"}, Standing: "as meant", Why: "the proxies that are up",
+			},
+			{
+				Name: "plex.home.duckdns.org", View: "internal", TTL: 10, Addresses: []netip.Addr{address("192.168.1.2")},
+				To: []string{"proxy 192.168.1.2:443"}, Standing: "as meant", Why: "the proxies that are up",
+			},
+			{
+				Name: "plex.home.duckdns.org", View: "external", TTL: 10, Addresses: []netip.Addr{}, To: []string{},
+				Servfail: true, Standing: "nothing up", Why: "no address of an uplink is known",
+			},
+		},
+		stalled: []zones.Subject{{Kind: zones.KindNode, Name: "plex2"}},
+		findings: []lint.Finding{
+			{File: "Corefile", Line: 3, Level: lint.Warning, Code: "max-requests", Program: lint.Plexproxy, Text: "max_requests 1 lets one client wait for another"},
+			{File: "Corefile", Level: lint.Note, Code: "no-reload", Text: "without `reload` a change needs a restart"},
+		},
 	}
 }
 

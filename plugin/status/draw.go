@@ -160,7 +160,7 @@ func answers(c *Cluster) page.Section {
 }
 
 func isAlike(a, b *Answer) bool {
-	return a.View == b.View && a.Variant == b.Variant && a.TTL == b.TTL && a.Servfail == b.Servfail && a.Why == b.Why &&
+	return a.View == b.View && a.Variant == b.Variant && a.TTL == b.TTL && a.Servfail == b.Servfail && a.Standing == b.Standing && a.Why == b.Why &&
 		slices.Equal(a.Addresses, b.Addresses) && slices.Equal(a.To, b.To)
 }
 
@@ -208,7 +208,7 @@ func drawDuckDNS(c *Cluster) page.Section {
 	}
 	s := page.Section{
 		Name: "duckdns", Title: "DuckDNS", Note: d.Name,
-		Columns: []string{"Record", "Published", "Its name servers show", "Wanted", "Next"},
+		Columns: []string{"Record", "Published", "Verified", "Last look", "Next"},
 	}
 	for _, r := range d.records() {
 		s.Rows = append(s.Rows, recordRow(r, d.Verify))
@@ -241,13 +241,14 @@ func recordRow(r familyRecord, verify bool) page.Row {
 	for _, t := range recordTroubles(r) {
 		level = t.Level
 	}
+	record := page.Cell{Text: r.family}
+	if r.Wanted.IsValid() && r.Wanted != r.Published {
+		record.Small = fmt.Sprintf("wanted is %s, of %s", r.Wanted, r.Uplink)
+	}
 	published := page.Cell{Text: text(r.Published), Time: r.PublishedAt, Small: r.Error}
-	shown := page.Cell{Text: r.View, Time: r.Looked}
-	switch {
-	case !verify:
-		shown = page.Cell{Text: "not looked at"}
-	case r.Of > 0:
-		shown.Small = fmt.Sprintf("%d of %d showed it", r.By, r.Of)
+	verified, looked := page.Cell{Text: "not looked at"}, page.Cell{}
+	if verify {
+		verified, looked = verifiedCell(r), page.Cell{Text: r.View, Time: r.Looked, Small: joined(r.Other)}
 	}
 	next := page.Cell{Text: "look", Time: r.NextLook}
 	switch {
@@ -256,8 +257,15 @@ func recordRow(r familyRecord, verify bool) page.Row {
 	case r.NextLook.IsZero():
 		next = page.Cell{}
 	}
-	wanted := page.Cell{Text: text(r.Wanted), Small: r.Uplink}
-	return page.Row{Level: level, Cells: []page.Cell{{Text: r.family}, published, shown, wanted, next}}
+	return page.Row{Level: level, Cells: []page.Cell{record, published, verified, looked, next}}
+}
+
+// verifiedCell says when DuckDNS's name servers last showed what was published.
+func verifiedCell(r familyRecord) page.Cell {
+	if r.Verified.IsZero() {
+		return page.Cell{Text: "not yet"}
+	}
+	return page.Cell{Text: fmt.Sprintf("by %d of %d", r.By, r.Of), Time: r.Verified}
 }
 
 // text returns an address; the zero Addr is none.
