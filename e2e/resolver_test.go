@@ -1,0 +1,359 @@
+package e2e_test
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/miekg/dns"
+
+	"plexha/e2e/internal/gate"
+)
+
+// rootAnchor is the public key of the root zone that validators start from, by its hash: KSK-2017 of IANA.
+const rootAnchor = "20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D"
+
+// lan is a resolver of a house, with the lines that plexctl prints for it. It protects from rebinding and validates
+// where it can, and keeps answers for long where the lines forbid it. The rest of the world is out of its reach.
+type lan struct {
+	name    string // of the lines
+	program string
+	args    []string // with CONF for the configuration, and PORT
+	// conf returns the configuration from the printed lines without comments, and with them.
+	conf func(l *lanStage, lines, printed string) string
+	// without are lines whose absence breaks the resolver, and the answer that shows it.
+	without map[string]string
+}
+
+// lanStage is where a resolver runs.
+type lanStage struct {
+	dir  string
+	own  netip.AddrPort
+	dead netip.AddrPort // where nobody answers: the Internet
+}
+
+var lans = []lan{
+	{
+		name: "dnsmasq", program: "dnsmasq", args: []string{"-k", "-C", "CONF"},
+		conf:    func(l *lanStage, lines, _ string) string { return l.dnsmasq(lines) },
+		without: map[string]string{"rebind-domain-ok=": "NOERROR []", "server=": "REFUSED []"},
+	},
+	{
+		name: "openwrt", program: "dnsmasq", args: []string{"-k", "-C", "CONF"},
+		conf:    func(l *lanStage, lines, _ string) string { return l.dnsmasq(uci(lines)) },
+		without: map[string]string{".rebind_domain=": "NOERROR []"},
+	},
+	{
+		name: "pihole", program: "dnsmasq", args: []string{"-k", "-C", "CONF"},
+		conf:    func(l *lanStage, lines, _ string) string { return l.dnsmasq(quoted(lines)) },
+		without: map[string]string{"rebind-domain-ok=": "NOERROR []"},
+	},
+	{
+		name: "unbound", program: "unbound", args: []string{"-d", "-c", "CONF"},
+		conf: func(l *lanStage, lines, _ string) string {
+			return l.unbound(lines, "cache-min-ttl: 900\n    serve-expired: yes")
+		},
+		without: map[string]string{"private-domain:": "NOERROR []", "domain-insecure:": "timeout", "do-not-query-localhost:": "SERVFAIL []"},
+	},
+	{
+		name: "pfsense", program: "unbound", args: []string{"-d", "-c", "CONF"},
+		conf: func(l *lanStage, lines, printed string) string {
+			return l.unbound(lines+forwardZones(printed, `Domain: (\S+) +IP Address: (\S+)`), "")
+		},
+		without: map[string]string{"private-domain:": "NOERROR []", "domain-insecure:": "timeout"},
+	},
+	{
+		name: "opnsense", program: "unbound", args: []string{"-d", "-c", "CONF"},
+		conf: func(l *lanStage, lines, printed string) string {
+			return l.unbound(lines+forwardZones(printed, `Domain: (\S+) +Server IP: (\S+) +Server Port: (\S+)`), "")
+		},
+		without: map[string]string{"private-domain:": "NOERROR []", "domain-insecure:": "timeout"},
+	},
+	{
+		name: "bind", program: "named", args: []string{"-g", "-c", "CONF"},
+		conf:    func(l *lanStage, lines, printed string) string { return l.named(lines, printed) },
+		without: map[string]string{"validate-except": "SERVFAIL []", "except-from": "SERVFAIL []"},
+	},
+	{
+		name: "coredns", program: "", args: []string{"-conf", "CONF", "-dns.port", "PORT"}, // the plexdns of the tests: a CoreDNS
+		conf: func(l *lanStage, lines, _ string) string {
+			return lines + fmt.Sprintf(". {\n    forward . %s\n    cache\n}\n", l.dead)
+		},
+		without: map[string]string{"    forward ": "SERVFAIL []"},
+	},
+}
+
+func (l *lanStage) dnsmasq(lines string) string {
+	anchor := strings.ReplaceAll(rootAnchor, " ", ",")
+	return fmt.Sprintf("port=%d\nlisten-address=%s\nbind-interfaces\nno-resolv\nno-hosts\nuser=\npid-file=\nstop-dns-rebind\n"+
+		"dnssec\ntrust-anchor=.,%s\n%s", l.own.Port(), l.own.Addr(), anchor, lines)
+}
+
+// uci returns what OpenWrt's start script makes of the lists of uci.
+func uci(lines string) string {
+	var out strings.Builder
+	for _, m := range regexp.MustCompile(`(?m)^uci add_list dhcp\.@dnsmasq\[0\]\.(\w+)='(.*)'$`).FindAllStringSubmatch(lines, -1) {
+		option := map[string]string{"server": "server", "rebind_domain": "rebind-domain-ok"}[m[1]]
+		fmt.Fprintf(&out, "%s=%s\n", option, m[2])
+	}
+	return out.String()
+}
+
+// quoted returns the strings of a list, as Pi-hole hands them to its dnsmasq.
+func quoted(lines string) string {
+	var out strings.Builder
+	for _, m := range regexp.MustCompile(`(?m)^ *"(.*)",$`).FindAllStringSubmatch(lines, -1) {
+		out.WriteString(m[1] + "\n")
+	}
+	return out.String()
+}
+
+func (l *lanStage) unbound(lines, more string) string {
+	return fmt.Sprintf(`server:
+    interface: %s
+    port: %d
+    access-control: 127.0.0.0/8 allow
+    username: ""
+    chroot: ""
+    directory: %q
+    pidfile: ""
+    use-syslog: no
+    module-config: "validator iterator"
+    trust-anchor: ". IN DS %s"
+    private-address: 127.0.0.0/8
+    %s
+remote-control:
+    control-enable: no
+forward-zone:
+    name: "."
+    forward-addr: %s@%d
+%s`, l.own.Addr(), l.own.Port(), l.dir, rootAnchor, more, l.dead.Addr(), l.dead.Port(), lines)
+}
+
+// forwardZones returns what a web interface writes for the fields that a pattern finds: zone, address and port.
+func forwardZones(printed, pattern string) string {
+	var out strings.Builder
+	for _, m := range regexp.MustCompile(pattern).FindAllStringSubmatch(printed, -1) {
+		fmt.Fprintf(&out, "forward-zone:\n    name: %q\n    forward-addr: %s\n", m[1], strings.Join(m[2:], "@"))
+	}
+	return out.String()
+}
+
+func (l *lanStage) named(lines, printed string) string {
+	options, zones := lines, ""
+	if i := strings.Index(lines, "zone "); i >= 0 {
+		options, zones = lines[:i], lines[i:]
+	}
+	except := ""
+	if m := regexp.MustCompile(`end it in: (except-from .*)`).FindStringSubmatch(printed); m != nil {
+		except = m[1]
+	} else {
+		except = ";"
+	}
+	return fmt.Sprintf(`options {
+    directory %q;
+    pid-file "%[1]s/pid";
+    session-keyfile "%[1]s/key";
+    listen-on port %d { %s; };
+    listen-on-v6 { none; };
+    dnssec-validation yes;
+    forward only;
+    forwarders { %s port %d; };
+    deny-answer-addresses { 127.0.0.0/8; } %s
+    %s
+};
+trust-anchors { . static-ds %s; };
+controls { };
+%s`, l.dir, l.own.Port(), l.own.Addr(), l.dead.Addr(), l.dead.Port(), except, options, anchorOfBIND(), zones)
+}
+
+// anchorOfBIND is the root's anchor as BIND writes it: the hash in quotes.
+func anchorOfBIND() string {
+	i := strings.LastIndexByte(rootAnchor, ' ')
+	return fmt.Sprintf("%s %q", rootAnchor[:i], rootAnchor[i+1:])
+}
+
+// printed returns what plexctl prints for a resolver of the home.
+func (h *home) printed(t *testing.T, resolver string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), programs.path(t, "plexctl"), "resolver", resolver, "-conf", h.dns.file()).CombinedOutput()
+	if err != nil {
+		t.Fatalf("plexctl resolver %s: %v\n%s", resolver, err, out)
+	}
+	return string(out)
+}
+
+// drop returns the text without the lines that hold a word.
+func drop(text, word string) string {
+	var out strings.Builder
+	for line := range strings.Lines(text) {
+		if !strings.Contains(line, word) {
+			out.WriteString(line)
+		}
+	}
+	return out.String()
+}
+
+// uncommented returns the lines that are no comments.
+func uncommented(text string) string {
+	var out strings.Builder
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(strings.TrimSpace(line), "#") {
+			out.WriteString(line)
+		}
+	}
+	return out.String()
+}
+
+// start runs the resolver with what was printed for it, and returns where it answers.
+func (r *lan) start(t, parent *testing.T, printed string) netip.AddrPort {
+	t.Helper()
+	l := &lanStage{
+		dir:  parent.TempDir(),
+		own:  netip.AddrPortFrom(inside, freePort(parent, inside)),
+		dead: netip.AddrPortFrom(inside, freePort(parent, inside)),
+	}
+	conf := filepath.Join(l.dir, "conf")
+	if err := os.WriteFile(conf, []byte(r.conf(l, uncommented(printed), printed)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	program := r.program
+	if program == "" {
+		program = programs.path(t, "plexdns")
+	}
+	var args []string
+	for _, a := range r.args {
+		args = append(args, strings.NewReplacer("CONF", conf, "PORT", fmt.Sprint(l.own.Port())).Replace(a))
+	}
+	p := startProcess(parent, "", exec.CommandContext(parent.Context(), program, args...))
+	eventually(t, 20*time.Second, func() error {
+		select {
+		case <-p.done:
+			t.Fatalf("%s has ended: %v\n%s", r.name, p.err, p.output)
+		default:
+		}
+		c, err := net.DialTimeout("tcp", l.own.String(), time.Second)
+		if err == nil {
+			err = c.Close()
+		}
+		return err
+	})
+	return l.own
+}
+
+// says asks a resolver, and returns the answer in short: its code and its addresses.
+func says(at netip.AddrPort, name string, qtype uint16, within time.Duration) string {
+	client := &dns.Client{Timeout: within}
+	m, _, err := client.Exchange(new(dns.Msg).SetQuestion(name, qtype), at.String())
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
+		return "timeout"
+	}
+	if err != nil {
+		return err.Error()
+	}
+	return fmt.Sprintf("%s %v", dns.RcodeToString[m.Rcode], addresses(m))
+}
+
+// TestResolvers: with the printed lines real resolvers answer as plexdns does, with their protection against rebinding
+// on, validating, and without Internet; and follow when a node dies.
+func TestResolvers(t *testing.T) {
+	t.Parallel()
+	h := newHome(t, homeConfig{lines: []string{"answer nodes first", "ttl 2s 1s", "negative 2s"}})
+	node1, node2 := h.nodes[0].addr.Addr().String(), h.nodes[1].addr.Addr().String()
+	at := map[string]netip.AddrPort{}
+	for _, r := range lans {
+		t.Run(r.name, func(st *testing.T) {
+			if r.program != "" {
+				gate.Need(st, gate.Tool(r.program))
+			}
+			at[r.name] = r.start(st, t, h.printed(st, r.name))
+			got := map[string]string{}
+			ask := func(what, name string, qtype uint16) { got[what] = says(at[r.name], name, qtype, 10*time.Second) }
+			ask("the main name", mainName, dns.TypeA)
+			ask("a node's name", "plex2."+zone, dns.TypeA)
+			ask("the apex", zone, dns.TypeA)
+			ask("a family that it lacks", mainName, dns.TypeAAAA)
+			ask("HTTPS", mainName, dns.TypeHTTPS)
+			ask("no such name", "nothing."+zone, dns.TypeA)
+			want := map[string]string{
+				"the main name": "NOERROR [" + node1 + "]", "a node's name": "NOERROR [" + node2 + "]", "the apex": "NOERROR [" + node1 + "]",
+				"a family that it lacks": "NOERROR []", "HTTPS": "NOERROR []", "no such name": "NXDOMAIN []",
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				st.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+	stale := h.caching(t)
+	h.nodes[0].kill()
+	died := time.Now()
+	for _, r := range lans {
+		if !at[r.name].IsValid() {
+			continue // it was skipped, or has failed
+		}
+		t.Run(r.name+" follows", func(st *testing.T) {
+			eventually(st, 10*time.Second, func() error {
+				if got := says(at[r.name], mainName, dns.TypeA, 3*time.Second); got != "NOERROR ["+node2+"]" {
+					return fmt.Errorf("%s answers %s, want %s", r.name, got, node2)
+				}
+				return nil
+			})
+			st.Logf("%s follows %s after the node's death", r.name, time.Since(died).Round(time.Millisecond))
+		})
+	}
+	if !stale.IsValid() {
+		return
+	}
+	t.Run("unbound follows because it asks each time", func(st *testing.T) {
+		if got := says(stale, mainName, dns.TypeA, 3*time.Second); got != "NOERROR ["+node1+"]" {
+			st.Errorf("with cache-min-ttl and without forward-no-cache it answers %s, want the dead %s", got, node1)
+		}
+	})
+}
+
+// caching starts an Unbound without the line that has it ask each time, and asks it for the main name.
+func (h *home) caching(t *testing.T) (at netip.AddrPort) {
+	t.Helper()
+	i := slices.IndexFunc(lans, func(r lan) bool { return r.name == "unbound" })
+	t.Run("unbound with a cache", func(st *testing.T) {
+		gate.Need(st, gate.Tool("unbound"))
+		at = lans[i].start(st, t, drop(h.printed(st, "unbound"), "forward-no-cache:"))
+		if got, want := says(at, mainName, dns.TypeA, 10*time.Second), fmt.Sprint("NOERROR ", addrs(h.nodes[0])); got != want {
+			st.Errorf("it answers %s, want %s", got, want)
+		}
+	})
+	return at
+}
+
+// TestResolversNeedEachLine: what TestResolvers asks fails without each of the lines that are there for it.
+func TestResolversNeedEachLine(t *testing.T) {
+	t.Parallel()
+	h := newHome(t, homeConfig{lines: []string{"answer nodes first"}})
+	for _, r := range lans {
+		t.Run(r.name, func(t *testing.T) {
+			if r.program != "" {
+				gate.Need(t, gate.Tool(r.program))
+			}
+			text := h.printed(t, r.name)
+			for word, want := range r.without {
+				short := drop(text, word)
+				if short == text {
+					t.Fatalf("no line holds %q:\n%s", word, text)
+				}
+				if got := says(r.start(t, t, short), mainName, dns.TypeA, 2*time.Second); got != want {
+					t.Errorf("without %q it answers %s, want %s", word, got, want)
+				}
+			}
+		})
+	}
+}
