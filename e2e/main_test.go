@@ -26,6 +26,7 @@ func TestMain(m *testing.M) {
 		_ = parallel.Value.Set("8")
 	}
 	code := m.Run()
+	closeBrowser()
 	programs.remove()
 	os.Exit(code)
 }
