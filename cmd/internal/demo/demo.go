@@ -12,7 +12,9 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"os/signal"
 	"strings"
+	"syscall"
 
 	"plexha/cmd/internal/command"
 )
@@ -50,6 +52,9 @@ func Run(ctx context.Context, args []string, in io.Reader, out, errw io.Writer) 
 	if len(rest) > 0 {
 		return command.Usagef("unexpected %q", rest[0])
 	}
+	// Connections to a proxy that is killed break, which is no reason to end. Whoever reads our output and is gone
+	// shows in the error of the next write.
+	signal.Ignore(syscall.SIGPIPE)
 	h, err := newHome(ctx)
 	if err != nil {
 		return err

@@ -76,7 +76,11 @@ func (v *viewer) run(ctx context.Context) {
 		if v.watch(ctx) {
 			continue
 		}
-		v.change(func(s *Seen) { s.Again++ })
+		v.change(func(s *Seen) {
+			if s.Since > 0 { // else it had not begun
+				s.Again++
+			}
+		})
 		select {
 		case <-time.After(startAgain):
 		case <-v.stop:

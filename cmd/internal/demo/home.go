@@ -139,6 +139,8 @@ func (h *home) world() World {
 		Known:    h.known,
 		Headline: h.headline,
 		Order:    h.order,
+		Health:   h.health,
+		Follow:   h.follow,
 		Kill:     func(m Member) error { return h.cast[m].kill() },
 		Revive:   h.revive,
 		Alive:    func(m Member) bool { return !h.cast[m].hasEnded() },

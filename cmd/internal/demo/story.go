@@ -181,10 +181,10 @@ func (p *play) nodeKilled(ctx context.Context) error {
 	if err := p.states(ctx, event, map[Member]string{p.node: "down", p.other(): "up"}); err != nil {
 		return err
 	}
-	if err := p.visit(ctx, event, Visit{Host: hostOf(p.node), Path: "/"}, saysDown(p.node)); err != nil {
+	if err := p.visit(ctx, event, Visit{Host: bare(mainName), Path: "/identity"}, comesFrom(p.other())); err != nil {
 		return err
 	}
-	if err := p.visit(ctx, event, Visit{Host: bare(mainName), Path: "/identity"}, comesFrom(p.other())); err != nil {
+	if err := p.visit(ctx, event, Visit{Host: hostOf(p.node), Path: "/"}, saysDown(p.node)); err != nil {
 		return err
 	}
 	return p.nodeMissed(ctx, event, tv, tablet)

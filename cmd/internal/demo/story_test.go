@@ -64,8 +64,8 @@ func TestPlay(t *testing.T) {
    inside   _status.plex.home.duckdns.org TXT, after 20 ms
             plex1 down since 2026-11-22T20:00:00Z
             plex2 up since 2026-11-22T20:00:00Z
-   inside   https://plex1.home.duckdns.org  503 "plex1 is down.", after 20 ms
    inside   https://plex.home.duckdns.org   200 from plex2, after 20 ms
+   inside   https://plex1.home.duckdns.org  503 "plex1 is down.", after 20 ms
    tablet   plays on                        from plex2
    tv       begins its film again           from plex2, after 5100 ms
    the status page of plexdns
