@@ -14,6 +14,7 @@ import (
 	"plexha/plugin/probe"
 	"plexha/plugin/runtime"
 	"plexha/zones/board"
+	"plexha/zones/timeline"
 )
 
 // stills counts the plugins that Still has made: each has serials of its own.
@@ -105,4 +106,12 @@ func (p *Plex) Woken() bool {
 func (p *Plex) ReadOrders(folder string) {
 	p.useState(folder)
 	p.readOrders()
+}
+
+// Enter counts as having started.
+func (p *Plex) Enter() { p.entered = true }
+
+// DuckEvents returns what is new in a report on DuckDNS.
+func DuckEvents(before, now duckdns.Report, began, at time.Time) []timeline.Event {
+	return duckEvents(before, now, began, at)
 }

@@ -73,6 +73,9 @@ func (p *Plex) begin(c *caddy.Controller) error {
 	if err := checkTransfer(p.cfg, xfer); err != nil {
 		return err
 	}
+	if len(olderInstances()) == 0 {
+		p.serves("served") // before all else that will happen
+	}
 	if err := p.start(listeners(c), xfer); err != nil {
 		return err
 	}
@@ -113,11 +116,7 @@ func handOver(c *caddy.Controller) {
 // one without a word, but tells the instance that it was to replace, whether that has plex blocks or not.
 func (p *Plex) onTrial() {
 	var kept atomic.Bool
-	older := olderInstances()
-	if len(older) == 0 {
-		p.serves("served")
-	}
-	for _, other := range older {
+	for _, other := range olderInstances() {
 		// Before all others: one of them lets go of who waits to replace that instance too, and then fails.
 		other.OnShutdown = slices.Insert(other.OnShutdown, 0, func() error {
 			if !kept.Swap(true) {

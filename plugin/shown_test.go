@@ -192,15 +192,17 @@ func source(t *testing.T, zone string) *plex.Plex {
 	return p
 }
 
-// inZone returns the block of [block] for a zone that no other test has.
+// inZone returns the block of [block] for a zone that no other test has, in which no probe is given up because
+// the machine is busy.
 func inZone(zone string, lines ...string) string {
-	return strings.ReplaceAll(block(lines...), "home.duckdns.org", strings.TrimSuffix(zone, "."))
+	text := strings.Replace(block(lines...), "timeout 200ms", "timeout 5s", 1)
+	return strings.ReplaceAll(text, "home.duckdns.org", strings.TrimSuffix(zone, "."))
 }
 
 // TestSubscribersSeeWhatIsServed: when a subscriber is told of a change, the answers have changed already.
 func TestSubscribersSeeWhatIsServed(t *testing.T) {
 	n, zone := startNode(t, "127.0.1.1"), freshZone()
-	startServer(t, inZone(zone, "node plex1 "+n.addr))
+	startServer(t, inZone(zone, "node plex1 "+n.addr)).serves(zone)
 	p := source(t, zone)
 	news, cancel := p.Subscribe()
 	defer cancel()
