@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,6 +33,7 @@ type fakeNode struct {
 	name    string
 	release chan struct{} // closed: /stream ends
 	talks   bool          // websockets say hello for ever
+	broke   atomic.Bool   // /breaks/once has broken off
 }
 
 func startNode(t *testing.T, name string) *fakeNode {
@@ -58,6 +60,11 @@ func (n *fakeNode) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.WriteString(w, "last\n")
 		case <-r.Context().Done():
 		}
+	case "/breaks/once":
+		if n.broke.CompareAndSwap(false, true) {
+			panic(http.ErrAbortHandler)
+		}
+		_, _ = io.WriteString(w, "mended")
 	case "/:/websockets/notifications":
 		n.websocket(w)
 	default:
