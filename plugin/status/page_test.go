@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -62,6 +63,7 @@ func drawn(c *cluster) page.Doc {
 // maxPage bounds the page of a cluster with 32 nodes, 4 proxies and 500 events, in bytes.
 const maxPage = 100_000
 
+// TestPageOfACrowdIsSmall, though all is in it.
 func TestPageOfACrowdIsSmall(t *testing.T) {
 	var b bytes.Buffer
 	if err := page.Render(&b, drawn(crowd())); err != nil {
@@ -69,6 +71,10 @@ func TestPageOfACrowdIsSmall(t *testing.T) {
 	}
 	if b.Len() > maxPage {
 		t.Errorf("it has %d bytes, want %d at most", b.Len(), maxPage)
+	}
+	_, events, _ := strings.Cut(b.String(), `class="events"`)
+	if got := strings.Count(events, "<li"); got != timeline.Kept {
+		t.Errorf("%d events are there, want %d", got, timeline.Kept)
 	}
 }
 

@@ -144,7 +144,7 @@ func (m *message) cluster(old, next *clusterDrawing) {
 	for i := range next.sections {
 		m.section(&old.sections[i], &next.sections[i])
 	}
-	if html, _ := drawEvents(after(next.events, newest(old.events)), maxEvents); html != "" {
+	if html, _ := drawEvents(after(next.events, newest(old.events)), maxPage); html != "" {
 		m.Events = append(m.Events, part{next.id + "-events", html})
 	}
 }

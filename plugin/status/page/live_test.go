@@ -190,7 +190,7 @@ func TestLiveEvents(t *testing.T) {
 				timeline.Event{Seq: 4, At: noon, Level: timeline.Doubt, Text: "fourth"})
 		})
 		n := one(t, messages).news(t)
-		want := "<li class=\"doubt\"><time>2026-11-22 12:00:00Z</time> fourth</li>\n<li><time>2026-11-22 12:00:00Z</time> third</li>\n"
+		want := "<li class=\"doubt\"><time>2026-11-22 12:00:00Z</time> fourth\n<li><time>2026-11-22 12:00:00Z</time> third\n"
 		if len(n.Parts) > 0 || len(n.Events) != 1 || n.Events[0].ID != "c0-events" || n.Events[0].HTML != want {
 			t.Errorf("got %+v", n)
 		}

@@ -19,8 +19,12 @@ import (
 // clock is how times are written: valid in a <time> element, and to be read by people.
 const clock = "2006-01-02 15:04:05Z"
 
-// maxEvents bounds the bytes of the events in a page. What does not fit is in /events.json.
-const maxEvents = 44 << 10
+// A page should have less than maxPage bytes, so that a phone has it at once; the events are given what is left of
+// that, and minEvents at least. What does not fit is in /events.json.
+const (
+	maxPage   = 98_000
+	minEvents = 8_000
+)
 
 //go:embed page.tmpl
 var layout string
@@ -37,7 +41,7 @@ var (
 	}).Parse(layout))
 
 	// look tells a page whether the program that made it is still the one that answers.
-	look = digest(layout + style + script)[:12]
+	look = fmt.Sprintf("%x", sha256.Sum256([]byte(layout + style + script)))[:12]
 
 	// policy lets the page run and show what is in it, and nothing else.
 	policy = fmt.Sprintf("default-src 'none'; script-src 'sha256-%s'; style-src 'sha256-%s'; connect-src 'self'; "+
@@ -241,10 +245,11 @@ func (g *drawing) main(b *brush) string {
 	if len(g.clusters) == 0 {
 		return b.do("nobody", nil)
 	}
+	room := max(minEvents, maxPage-len(style)-len(script)-g.size()) / len(g.clusters)
 	var all []string
 	for i := range g.clusters {
 		c := &g.clusters[i]
-		events, isCut := drawEvents(c.events, maxEvents/len(g.clusters))
+		events, isCut := drawEvents(c.events, room)
 		shell := b.do("article", struct {
 			ID, Zone string
 			Slot     template.HTML
@@ -252,11 +257,30 @@ func (g *drawing) main(b *brush) string {
 		}{c.id, c.zone, slot, isCut})
 		before, rest, _ := strings.Cut(shell, slot)
 		between, after, _ := strings.Cut(rest, slot)
-		all = append(all, before, c.head, c.troubles)
-		for j := range c.sections {
-			all = append(all, c.sections[j].pieces()...)
-		}
+		all = append(all, before)
+		all = append(all, c.pieces()...)
 		all = append(all, between, events, after)
 	}
 	return strings.Join(all, "")
+}
+
+// pieces returns what stands above the events, one after the other.
+func (c *clusterDrawing) pieces() []string {
+	all := []string{c.head, c.troubles}
+	for i := range c.sections {
+		all = append(all, c.sections[i].pieces()...)
+	}
+	return all
+}
+
+// size returns how many bytes all pieces have, about.
+func (g *drawing) size() int {
+	const frame = 2_000 // what is around them
+	n := frame
+	for i := range g.clusters {
+		for _, piece := range g.clusters[i].pieces() {
+			n += len(piece)
+		}
+	}
+	return n
 }

@@ -80,7 +80,7 @@ var eventLevels = map[timeline.Level]string{
 func drawEvents(events []timeline.Event, room int) (html string, isCut bool) {
 	var rows []string
 	for _, e := range slices.Backward(events) {
-		row := "<li" + eventLevels[e.Level] + "><time>" + clockText(e.At) + "</time> " + template.HTMLEscapeString(e.Text) + "</li>\n"
+		row := "<li" + eventLevels[e.Level] + "><time>" + clockText(e.At) + "</time> " + template.HTMLEscapeString(e.Text) + "\n"
 		if room -= len(row); room < 0 {
 			break
 		}
