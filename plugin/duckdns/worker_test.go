@@ -770,6 +770,30 @@ func TestWithoutAStateFile(t *testing.T) {
 	})
 }
 
+// TestReportsAreTold one after the other, but for what is known before the worker runs.
+func TestReportsAreTold(t *testing.T) {
+	inHouse(t, func(t *testing.T, h *house) {
+		var all []string
+		o := h.options(t)
+		o.Told = func(r duckdns.Report) {
+			text := "waiting"
+			if !r.Waiting {
+				text = r.IPv4.Published.String() + " " + string(r.IPv4.View)
+			}
+			if len(all) == 0 || all[len(all)-1] != text {
+				all = append(all, text)
+			}
+		}
+		w, stop := start(t, o)
+		pass(time.Minute)
+		stop()
+		equal(t, "what is told", all, "203.0.113.1 "+string(duckdns.Unseen), "203.0.113.1 "+string(duckdns.Verified))
+		if got := w.Report().IPv4.View; got != duckdns.Verified {
+			t.Errorf("in the end the report says %s", got)
+		}
+	})
+}
+
 func TestAReload(t *testing.T) {
 	inHouse(t, func(t *testing.T, h *house) {
 		o := h.options(t)

@@ -40,6 +40,7 @@ type house struct {
 	log    []string
 	seen   []wanip.Observation
 	news   []time.Duration
+	shown  int // how often the reports had something new
 
 	events chan struct{} // from the kernel
 	ahead  time.Duration // of the clock on the wall, while the machine was suspended
@@ -59,6 +60,7 @@ func newHouse(sources ...string) *house {
 		Config: &cfg, Board: h, Observe: h.observe,
 		Log:  wanip.Log{Info: h.say("info: "), Warning: h.say("warning: ")},
 		News: func() { h.note(func() { h.news = append(h.news, time.Since(h.began)) }) },
+		Told: func() { h.note(func() { h.shown++ }) },
 	}.Steadily().HostingIPv6("").Following(h.events).Clocked(h.wall)
 	for _, s := range sources {
 		h.opts.Sources = append(h.opts.Sources, h.source(s))

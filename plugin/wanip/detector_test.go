@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -44,6 +45,31 @@ func TestFirstAddress(t *testing.T) {
 		if !d.Confirmed("wan", netip.MustParseAddr(home)) || d.Confirmed("wan", netip.MustParseAddr(moved)) {
 			t.Error("what was found counts as confirmed, and nothing else does")
 		}
+	})
+}
+
+// Whoever shows the reports is told whenever they differ, be it in a time alone.
+func TestReportsAreTold(t *testing.T) {
+	inHouse(t, nil, func(h *house, d *wanip.Detector) {
+		var before []wanip.Report
+		for range 10 {
+			pass(time.Minute)
+			got := d.Reports()
+			h.note(func() {
+				if h.shown == 0 && !cmp.Equal(before, got, cmp.Exporter(func(reflect.Type) bool { return true })) {
+					t.Error("the reports differ, and nobody is told")
+				}
+				h.shown = 0
+			})
+			before = got
+		}
+		h.tells(moved)
+		pass(2 * time.Minute)
+		h.note(func() {
+			if h.shown == 0 {
+				t.Error("the address is another one, and nobody is told")
+			}
+		})
 	})
 }
 
