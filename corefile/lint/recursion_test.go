@@ -73,6 +73,15 @@ func TestOnlinkRecursion(t *testing.T) {
 	}
 }
 
+// TestZoneInTheResolver says that a plex block for one zone of a server block does not make the others ours.
+func TestZoneInTheResolver(t *testing.T) {
+	text := changed(t, "home.duckdns.org {\n    plex {", ". {\n    plex home.duckdns.org {")
+	all := lint.Check("Corefile", []byte(text))
+	if len(all) != 1 || all[0].Code != "open-recursion" || all[0].Line != 12 {
+		t.Errorf("got %v", all)
+	}
+}
+
 func TestRecursionAdvice(t *testing.T) {
 	text := changed(t, append(resolver(". {\nforward . 192.0.2.53\nerrors\n}\n"), "fd12:3456::/48", "private")...)
 	want := "Corefile:17: everybody who reaches this server may have it look up any name, 1.0.0.0 for one, and not the house alone: " +

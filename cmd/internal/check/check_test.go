@@ -106,6 +106,12 @@ func TestMistakes(t *testing.T) {
 			"Corefile:17: mistake: cannot serve dns://lan.:53 - it is already defined [servers]\n1 mistake\n",
 		},
 		{
+			"keys that are none",
+			good + "a..b {\nwhoami\n}\ntls://lan:85300 {\nwhoami\n}\n192.168.1.0/24 fd12::/16 [::1]:5353 {\nwhoami\n}\n",
+			"Corefile:14: mistake: server block a..b: zone is not a valid domain name: a..b [key]\n" +
+				"Corefile:17: mistake: server block tls://lan:85300: port 85300 is not a number from 1 to 65535 [key]\n2 mistakes\n",
+		},
+		{
 			"a file that ends too soon", "a.org {\nplex {\nnode plex1 192.168.1.4\n",
 			"Corefile:3: mistake: unexpected end of the file: is a } missing? [syntax]\n1 mistake\n",
 		},

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/coredns/caddy"
@@ -55,7 +56,11 @@ func (r *Report) keys(all caddy.Context, blocks []caddyfile.ServerBlock) []caddy
 	for _, block := range blocks {
 		alone := caddy.NewTestController(serverType, "").Context()
 		one := caddyfile.ServerBlock{Keys: slices.Clone(block.Keys), Tokens: block.Tokens}
-		if _, err := alone.InspectServerBlocks(r.file, []caddyfile.ServerBlock{one}); err != nil {
+		_, err := alone.InspectServerBlocks(r.file, []caddyfile.ServerBlock{one})
+		if err == nil {
+			err = badPort(block.Keys)
+		}
+		if err != nil {
 			r.add(lint.Mistake, "key", lint.Plexdns, r.begin(block), fmt.Sprintf("server block %s: %v", strings.Join(block.Keys, " "), err))
 			continue
 		}
@@ -64,6 +69,17 @@ func (r *Report) keys(all caddy.Context, blocks []caddyfile.ServerBlock) []caddy
 	good, err := all.InspectServerBlocks(r.file, good)
 	r.addAll("key", lint.Plexdns, place{file: r.file}, err)
 	return good
+}
+
+// badPort returns an error for a key whose port is none, which CoreDNS finds when it is to listen there.
+func badPort(keys []string) error {
+	for _, key := range keys {
+		port := key[strings.LastIndexByte(key, ':')+1:]
+		if n, err := strconv.Atoi(port); len(port) < len(key) && err == nil && (n < 1 || n > 65535) {
+			return fmt.Errorf("port %d is not a number from 1 to 65535", n)
+		}
+	}
+	return nil
 }
 
 // named returns where the last server block begins whose key an error names: the one that wants what is taken.
