@@ -249,12 +249,13 @@ func (b *builder) statusServer(addr netip.AddrPort, public bool) *caddyhttp.Serv
 		HandlersRaw:    handlers(handler("metrics", struct{}{})),
 		Terminal:       true,
 	}
+	page := Status{Page: addr.String(), Public: public}
 	return &caddyhttp.Server{
 		Listen:            []string{b.At(addr.String()).TCP},
 		Protocols:         []string{"h1"},
 		ReadHeaderTimeout: caddy.Duration(readHeaderTimeout),
 		Routes: caddyhttp.RouteList{
-			{HandlersRaw: handlers(handler("plexha_gate", Gate{Page: true}), handler("plexha_status", Status{Page: addr.String(), Public: public}))},
+			{HandlersRaw: handlers(handler("plexha_gate", Gate{Page: true}), handler("plexha_status", page))},
 			metrics,
 		},
 		AutoHTTPS: &caddyhttp.AutoHTTPSConfig{Disabled: true},

@@ -35,7 +35,7 @@ type Status struct {
 
 	server *Server
 	page   http.Handler
-	ended  context.Context // when another configuration has taken over
+	onEnd  func(do func()) (forget func() bool) // has something done when another configuration has taken over
 }
 
 // CaddyModule implements [caddy.Module].
@@ -49,7 +49,7 @@ func (s *Status) Provision(ctx caddy.Context) error {
 	if s.server == nil { // the configuration is only checked
 		s.server = newServer(Options{})
 	}
-	s.ended = ctx
+	s.onEnd = func(do func()) func() bool { return context.AfterFunc(ctx, do) }
 	s.page = status.New(status.Options{Version: s.server.opts.Version, Public: s.Public, Sources: s.sources})
 	return nil
 }
@@ -84,7 +84,7 @@ func (s *Status) servePage(w http.ResponseWriter, r *http.Request, next caddyhtt
 	if path := r.URL.Path; path != "/metrics" && !strings.HasPrefix(path, ours) {
 		ctx, cancel := context.WithCancel(r.Context())
 		defer cancel()
-		defer context.AfterFunc(s.ended, cancel)()
+		defer s.onEnd(cancel)()
 		s.page.ServeHTTP(w, r.WithContext(ctx))
 		return nil
 	}

@@ -24,35 +24,43 @@ func TestWhereNamesLead(t *testing.T) {
 		own   []string // the nodes' own names
 	}{
 		"all are up": {
-			[]zones.Health{up, up}, true, "[plex1 plex2] the nodes that are up",
+			[]zones.Health{up, up},
+			true, "[plex1 plex2] the nodes that are up",
 			[]string{"[plex1] the node alone", "[plex2] the node alone"},
 		},
 		"one is down": {
-			[]zones.Health{up, down}, true, "[plex1] the nodes that are up",
+			[]zones.Health{up, down},
+			true, "[plex1] the nodes that are up",
 			[]string{"[plex1] the node alone", "[] the node is not up, and no other takes its place"},
 		},
 		"one is drained: its own name leads there": {
-			[]zones.Health{up, drained}, true, "[plex1] the nodes that are up",
+			[]zones.Health{up, drained},
+			true, "[plex1] the nodes that are up",
 			[]string{"[plex1] the node alone", "[plex2] the node alone"},
 		},
 		"the drained one is left": {
-			[]zones.Health{down, drained}, true, "[plex2] no other node is up",
+			[]zones.Health{down, drained},
+			true, "[plex2] no other node is up",
 			[]string{"[] the node is not up, and no other takes its place", "[plex2] the node alone"},
 		},
 		"one is ordered up": {
-			[]zones.Health{down, forced}, true, "[plex2] the nodes that are up",
+			[]zones.Health{down, forced},
+			true, "[plex2] the nodes that are up",
 			[]string{"[] the node is not up, and no other takes its place", "[plex2] the node alone"},
 		},
 		"none is up": {
-			[]zones.Health{down}, true, "[] no node is up",
+			[]zones.Health{down},
+			true, "[] no node is up",
 			[]string{"[] the node is not up, and no other takes its place"},
 		},
 		"nothing is known yet": {
-			[]zones.Health{unknown}, false, "[plex1] not all have been asked yet",
+			[]zones.Health{unknown},
+			false, "[plex1] not all have been asked yet",
 			[]string{"[plex1] the node alone"},
 		},
 		"nothing is known at all": {
-			[]zones.Health{unknown, down}, true, "[plex1] none is known to be up, and these are tried",
+			[]zones.Health{unknown, down},
+			true, "[plex1] none is known to be up, and these are tried",
 			[]string{"[plex1] the node alone", "[] the node is not up, and no other takes its place"},
 		},
 	} {

@@ -90,7 +90,8 @@ func troubles(s *cluster.Status) []page.Trouble {
 func nodes(s *cluster.Status) page.Section {
 	out := page.Section{
 		Name: "nodes", Title: "Nodes",
-		Note:    fmt.Sprintf("%s and %s are known.", count(s.Pins, "client or token", "clients and tokens"), count(s.Sessions, "session", "sessions")),
+		Note: fmt.Sprintf("%s and %s are known.",
+			count(s.Pins, "client or token", "clients and tokens"), count(s.Sessions, "session", "sessions")),
 		Columns: []string{"node", "state", "why", "order", "playbacks", "administration"},
 	}
 	for i := range s.Nodes {
@@ -99,8 +100,10 @@ func nodes(s *cluster.Status) page.Section {
 		out.Rows = append(out.Rows, page.Row{
 			Level: is.Level(),
 			Cells: []page.Cell{
-				{Text: is.Name, Small: n.Dial}, is.StateCell(), is.WhyCell(), is.OrderCell(),
-				{Text: fmt.Sprint(n.Playbacks)}, administration(n),
+				{Text: is.Name, Small: n.Dial},
+				is.StateCell(), is.WhyCell(), is.OrderCell(),
+				{Text: fmt.Sprint(n.Playbacks)},
+				administration(n),
 			},
 			Forms: is.Forms(s.Zone),
 		})

@@ -168,9 +168,11 @@ func (s *shower) meant(o page.Order) (Source, error) {
 	case zone != "":
 		return nil, door.Refuse(http.StatusNotFound, "there is no zone %q: want one of %s", o.Zone, strings.Join(found, " "))
 	case len(hold) > 1:
-		return nil, door.Refuse(http.StatusBadRequest, "%s is in several zones: say which with zone=, one of %s", o.Name, strings.Join(hold, " "))
+		return nil, door.Refuse(http.StatusBadRequest, "%s is in several zones: say which with zone=, one of %s",
+			o.Name, strings.Join(hold, " "))
 	default:
-		return nil, door.Refuse(http.StatusNotFound, "there is no node, proxy or uplink %q: want one of %s", o.Name, strings.Join(names, " "))
+		return nil, door.Refuse(http.StatusNotFound, "there is no node, proxy or uplink %q: want one of %s",
+			o.Name, strings.Join(names, " "))
 	}
 }
 

@@ -95,7 +95,9 @@ func TestOrderAsItIsGiven(t *testing.T) {
 	}
 	want := []board.OrderLine{
 		{Name: "plex1", Order: zones.OrderDrain, Until: until, Why: "new disk"},
-		{Name: "plex1", Order: zones.NoOrder}, {Name: "plex1", Order: zones.OrderUp}, {Name: "plex1", Order: zones.OrderDown},
+		{Name: "plex1", Order: zones.NoOrder},
+		{Name: "plex1", Order: zones.OrderUp},
+		{Name: "plex1", Order: zones.OrderDown},
 	}
 	if diff := cmp.Diff(want, s.ordered); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
