@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
@@ -139,23 +141,123 @@ func TestMetricsOfAnswers(t *testing.T) {
 	}
 }
 
-// TestNoQuestionAddsASeries: whoever asks for random names must not fill Prometheus.
-func TestNoQuestionAddsASeries(t *testing.T) {
+// TestNothingAddsASeries: whoever asks for random names must not fill Prometheus, nor a node that comes and goes.
+func TestNothingAddsASeries(t *testing.T) {
 	zone := freshZone()
-	h := newHouse(t, with(oneProxy, "keys "+zone, "wildcard")...)
+	h := metered(t, zone, with(oneProxy, "wildcard")...)
+	r := rand.New(rand.NewPCG(2026, 11))
+	parents := []string{"", "plex.", "plex1.", "_status.", "_acme-challenge.", "ns1."}
+	types := []string{"A", "AAAA", "TXT", "ANY", "HTTPS", "MX", "TYPE300"}
 	ask := func(i int) {
-		for _, from := range []string{inside, outside} {
-			h.ask(from, fmt.Sprintf("name%d.%s A", i, zone))
-			h.ask(from, fmt.Sprintf("_acme-challenge.name%d.%s TXT", i, zone))
+		name := fmt.Sprintf("name%d.%s%s", i, parents[r.IntN(len(parents))], zone)
+		h.ask([]string{inside, outside}[r.IntN(2)], name+" "+types[r.IntN(len(types))])
+	}
+	flap := func() {
+		h.kill("plex1")
+		h.LogEvents()
+		h.revive("plex1")
+		h.LogEvents()
+	}
+	for i := range 50 {
+		ask(i)
+	}
+	flap()
+	before := len(series(t, zone))
+	for i := range 500 {
+		ask(i)
+		if i%20 == 0 {
+			flap()
 		}
 	}
-	ask(0)
-	before := len(series(t, zone))
-	for i := range 100 {
-		ask(i + 1)
+	if after := len(series(t, zone)); before == 0 || after != before {
+		t.Errorf("%d series before 500 random questions, %d after", before, after)
 	}
-	if after := len(series(t, zone)); after != before {
-		t.Errorf("%d series before 100 random names, %d after", before, after)
+}
+
+// about returns the series that name a subject, the board's own apart: those are read from its snapshot.
+func about(t *testing.T, zone, subject string) (out []string) {
+	t.Helper()
+	for name := range series(t, zone) {
+		if strings.Contains(name, "subject="+subject) && !strings.HasPrefix(name, "state{") {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// TestSeriesOfFoundNodes: they go when the node does, or a cluster that grows and shrinks would leave ever more.
+func TestSeriesOfFoundNodes(t *testing.T) {
+	zone := freshZone()
+	h := metered(t, zone, with(twoNodes, "nodes found tasks.plex.test")...)
+	found2 := zones.Subject{Name: "found2"}
+	probed := func() {
+		h.Observe(probe.Observation{Subject: found2, Result: board.OK, Took: time.Millisecond})
+		h.show()
+		h.LogEvents()
+	}
+	for range 2 {
+		var nodes []zones.Node
+		for i, host := range []string{"192.168.1.21", "192.168.1.22"} {
+			nodes = append(nodes, zones.Node{Name: zones.NodeName(fmt.Sprint("found", i+1)), Host: host, Port: 32400, Weight: 1})
+		}
+		h.board.SetFound("found", nodes, began)
+		h.says("found2", board.OK)
+		probed()
+		want := []string{
+			"probe_duration_seconds{kind=node,result=ok,subject=found2}", "transitions_total{kind=node,subject=found2,to=up}",
+		}
+		if diff := cmp.Diff(want, about(t, zone, "found2")); diff != "" {
+			t.Errorf("while there is one (-want +got):\n%s", diff)
+		}
+		h.board.SetFound("found", nodes[:1], began)
+		probed() // the answer to a question of before
+		if got := about(t, zone, "found2"); got != nil {
+			t.Errorf("when it is gone there are %q", got)
+		}
+	}
+}
+
+// TestSeriesOverReloads: what a reload takes out of the Corefile leaves no series behind, and what stays goes on.
+func TestSeriesOverReloads(t *testing.T) {
+	one, two, first, second := startNode(t, "127.0.1.1"), startNode(t, "127.0.2.1"), freshZone(), freshZone()
+	plex1 := "node plex1 " + one.addr
+	s := startServer(t, inZone(first, plex1, "node plex2 "+two.addr))
+	s.serves(first)
+	const isUp = "transitions_total{kind=node,subject=plex1,to=up}"
+	counted := func(zone, subject string) {
+		t.Helper()
+		eventually(t, func() string {
+			if got := about(t, zone, subject); len(got) < 2 {
+				return fmt.Sprintf("of %s there are %q", subject, got)
+			}
+			return ""
+		})
+	}
+	counted(first, "plex1")
+	counted(first, "plex2")
+	reload := func(text, zone string) {
+		t.Helper()
+		if err := s.restart(text); err != nil {
+			t.Fatal(err)
+		}
+		s.serves(zone)
+	}
+	if err := s.restart(inZone(first, plex1) + "example.org {\n"); err == nil {
+		t.Fatal("half a Corefile is taken over")
+	}
+	counted(first, "plex2")
+	reload(inZone(first, plex1), first)
+	if got := about(t, first, "plex2"); got != nil {
+		t.Errorf("when plex2 is gone there are %q", got)
+	}
+	if got := series(t, first)[isUp]; got != 1 {
+		t.Errorf("plex1 has come up %v times, want once", got)
+	}
+	reload(inZone(second, plex1), second)
+	counted(second, "plex1")
+	if got := series(t, first); len(got) > 0 {
+		t.Errorf("when the zone is gone there are %v", got)
 	}
 }
 
