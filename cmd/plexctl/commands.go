@@ -14,22 +14,36 @@ import (
 	"plexha/cmd/internal/demo"
 	"plexha/cmd/internal/dnsmain"
 	"plexha/cmd/internal/external"
+	"plexha/cmd/internal/man"
 	"plexha/cmd/internal/operate"
 	"plexha/cmd/internal/proxymain"
 	"plexha/cmd/internal/resolver"
 	"plexha/corefile"
+	plex "plexha/plugin"
+	"plexha/proxy"
 )
+
+// about is plexctl's man page in short.
+const about = `Plexctl shows how a cluster of Plex Media Servers is, and changes it: it asks the **plexdns**(8) and the
+**plexproxy**(8) that run, over the sockets in their state folder, and reads the Corefile that they read.
+
+Those of other machines are asked with -at: at their status pages, which show and change nothing, or at a socket that is
+forwarded, as by
+
+    ssh -L ./other.sock:/var/lib/plexha/plexdns.sock HOST
+
+Flags may stand before and behind the arguments.`
 
 // program is plexctl's command line.
 func program() *command.Program {
-	p := &command.Program{Name: "plexctl", Summary: "the person's tool for a plexha cluster"}
+	p := &command.Program{Name: "plexctl", Summary: "the person's tool for a plexha cluster", About: about}
 	p.Commands = slices.Concat(
 		[]command.Command{demo.Command, check.Command},
 		operate.Commands,
 		[]command.Command{resolver.Command},
 		external.Commands,
 		completion.Commands(programs, operate.Values),
-		[]command.Command{versionCommand},
+		[]command.Command{man.Command(manuals), versionCommand},
 	)
 	return p
 }
@@ -37,6 +51,14 @@ func program() *command.Program {
 // programs are those whose command lines are described.
 func programs() []*command.Program {
 	return []*command.Program{program(), dnsmain.Program(), proxymain.Program()}
+}
+
+// manuals are the texts of the man pages.
+func manuals() *man.Sources {
+	return &man.Sources{
+		Version: corefile.Version, Plexctl: program(), Plexdns: dnsmain.Program(), Plexproxy: proxymain.Program(),
+		Plugin: plex.Readme, Proxy: proxy.Readme,
+	}
 }
 
 var versionCommand = command.Command{

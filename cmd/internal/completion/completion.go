@@ -182,7 +182,7 @@ func matching(all []Candidate, typed string) []Candidate {
 var scripts embed.FS
 
 // shells are those that there is a script for.
-var shells = []string{"bash", "fish", "zsh"}
+var shells = []string{"bash", "zsh", "fish"}
 
 // Inner is the command that the scripts call: with the name of a program, and its words up to that which is completed.
 const Inner = "__complete"

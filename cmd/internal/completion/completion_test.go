@@ -145,7 +145,7 @@ func TestScripts(t *testing.T) {
 			t.Errorf("%s: %v\n%s", shell, err, out)
 		}
 	}
-	const want = "reading the arguments: want one of bash fish zsh: see tool completion -h"
+	const want = "reading the arguments: want one of bash zsh fish: see tool completion -h"
 	for _, words := range [][]string{{"completion"}, {"completion", "csh"}, {"completion", "bash", "zsh"}} {
 		if _, err := run(t, words...); err == nil || err.Error() != want {
 			t.Errorf("%q: got %v, want %s", words, err, want)

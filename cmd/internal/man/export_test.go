@@ -1,0 +1,4 @@
+package man
+
+// Adapt returns a manual as the text of a man page.
+var Adapt = adapt
