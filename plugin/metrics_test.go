@@ -192,9 +192,9 @@ func TestSeriesOfFoundNodes(t *testing.T) {
 	h := metered(t, zone, with(twoNodes, "nodes found tasks.plex.test")...)
 	found2 := zones.Subject{Name: "found2"}
 	probed := func() {
-		h.Observe(probe.Observation{Subject: found2, Result: board.OK, Took: time.Millisecond})
 		h.show()
 		h.LogEvents()
+		h.Observe(probe.Observation{Subject: found2, Result: board.OK, Took: time.Millisecond})
 	}
 	for range 2 {
 		var nodes []zones.Node
@@ -211,7 +211,7 @@ func TestSeriesOfFoundNodes(t *testing.T) {
 			t.Errorf("while there is one (-want +got):\n%s", diff)
 		}
 		h.board.SetFound("found", nodes[:1], began)
-		probed() // the answer to a question of before
+		probed() // with an answer to a question of before
 		if got := about(t, zone, "found2"); got != nil {
 			t.Errorf("when it is gone there are %q", got)
 		}
