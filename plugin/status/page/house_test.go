@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -57,9 +58,27 @@ func (s *scene) now() page.Doc {
 	return s.doc
 }
 
+// clone returns a page that shares nothing with d that a test changes.
+func clone(d page.Doc) page.Doc {
+	d.Clusters = slices.Clone(d.Clusters)
+	for i := range d.Clusters {
+		c := &d.Clusters[i]
+		c.Sections = slices.Clone(c.Sections)
+		for j := range c.Sections {
+			s := &c.Sections[j]
+			s.Rows = slices.Clone(s.Rows)
+			for k := range s.Rows {
+				s.Rows[k].Cells = slices.Clone(s.Rows[k].Cells)
+			}
+		}
+	}
+	return d
+}
+
 // change shows another page, and tells of it.
 func (s *scene) change(with func(*page.Doc)) {
 	s.mu.Lock()
+	s.doc = clone(s.doc) // the one before may be drawn still
 	with(&s.doc)
 	s.mu.Unlock()
 	select {
