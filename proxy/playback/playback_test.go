@@ -497,3 +497,19 @@ func BenchmarkBegin(b *testing.B) {
 		})
 	}
 }
+
+// TestASignAllocatesNothing, but for the first of a playback.
+func TestASignAllocatesNothing(t *testing.T) {
+	s, now := newScene(t), time.Unix(1_800_000_000, 0)
+	u, err := url.ParseRequestURI(segment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := affinity.Parse(&http.Request{Method: http.MethodGet, URL: u})
+	if n := testing.AllocsPerRun(100, func() {
+		sign, _ := s.pins.Sign(&k)
+		s.table.Begin(sign, "plex1", now).End(now)
+	}); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

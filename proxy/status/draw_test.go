@@ -169,7 +169,7 @@ func TestDraw(t *testing.T) {
 // below it.
 func inWords(c page.Cluster) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s (%s): %s\n", c.Zone, c.Headline, c.Level, c.Why)
+	fmt.Fprintf(&b, "%s: %s (%s)\n", c.Zone, c.Headline, c.Level)
 	for _, t := range c.Troubles {
 		fmt.Fprintf(&b, "%s: %s: %s\n", t.Level, t.Text, t.Why)
 	}
