@@ -28,7 +28,8 @@ const rootAnchor = "20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457
 type lan struct {
 	name    string // of the lines
 	program string
-	args    []string // with CONF for the configuration, and PORT
+	args    []string      // with CONF for the configuration, DIR for its folder, OWN and PORT for where it listens
+	minTTL  time.Duration // the least that it tells clients by itself
 	// conf returns the configuration from the printed lines without comments, and with them.
 	conf func(l *lanStage, lines, printed string) string
 	// without are lines whose absence breaks the resolver, and the answer that shows it.
@@ -61,7 +62,7 @@ var lans = []lan{
 	{
 		name: "unbound", program: "unbound", args: []string{"-d", "-c", "CONF"},
 		conf: func(l *lanStage, lines, _ string) string {
-			return l.unbound(lines, "cache-min-ttl: 900\n    serve-expired: yes")
+			return l.unbound(lines, "serve-expired: yes")
 		},
 		without: map[string]string{"private-domain:": "NOERROR []", "domain-insecure:": "timeout", "do-not-query-localhost:": "SERVFAIL []"},
 	},
@@ -83,6 +84,11 @@ var lans = []lan{
 		name: "bind", program: "named", args: []string{"-g", "-c", "CONF"},
 		conf:    func(l *lanStage, lines, printed string) string { return l.named(lines, printed) },
 		without: map[string]string{"validate-except": "SERVFAIL []", "except-from": "SERVFAIL []"},
+	},
+	{
+		name: "knot", program: "kresd", args: []string{"-n", "-a", "OWN", "-c", "CONF", "DIR"}, minTTL: 5 * time.Second,
+		conf:    func(l *lanStage, _, printed string) string { return l.kresd(printed) },
+		without: map[string]string{"ALLOW_LOCAL": "REFUSED []"},
 	},
 	{
 		name: "coredns", program: "", args: []string{"-conf", "CONF", "-dns.port", "PORT"}, // the plexdns of the tests: a CoreDNS
@@ -177,6 +183,17 @@ controls { };
 %s`, l.dir, l.own.Port(), l.own.Addr(), l.dead.Addr(), l.dead.Port(), except, options, anchorOfBIND(), zones)
 }
 
+// kresd returns a configuration of Knot Resolver 5 with the lines for that version, which are printed as comments.
+func (l *lanStage) kresd(printed string) string {
+	var lines strings.Builder
+	for _, m := range regexp.MustCompile(`(?m)^# (policy\.add.*)$`).FindAllStringSubmatch(printed, -1) {
+		lines.WriteString(m[1] + "\n")
+	}
+	return fmt.Sprintf("modules = { 'rebinding < iterate' }\ncache.size = 5 * MB\ntrust_anchors.remove('.')\n"+
+		"trust_anchors.add('. IN DS %s')\n%spolicy.add(policy.all(policy.FORWARD({'%s@%d'})))\n",
+		rootAnchor, lines.String(), l.dead.Addr(), l.dead.Port())
+}
+
 // anchorOfBIND is the root's anchor as BIND writes it: the hash in quotes.
 func anchorOfBIND() string {
 	i := strings.LastIndexByte(rootAnchor, ' ')
@@ -233,7 +250,8 @@ func (r *lan) start(t, parent *testing.T, printed string) netip.AddrPort {
 	}
 	var args []string
 	for _, a := range r.args {
-		args = append(args, strings.NewReplacer("CONF", conf, "PORT", fmt.Sprint(l.own.Port())).Replace(a))
+		args = append(args, strings.NewReplacer("CONF", conf, "DIR", l.dir, "PORT", fmt.Sprint(l.own.Port()),
+			"OWN", fmt.Sprintf("%s@%d", l.own.Addr(), l.own.Port())).Replace(a))
 	}
 	p := startProcess(parent, "", exec.CommandContext(parent.Context(), program, args...))
 	eventually(t, 20*time.Second, func() error {
@@ -277,6 +295,7 @@ func TestResolvers(t *testing.T) {
 				gate.Need(st, gate.Tool(r.program))
 			}
 			at[r.name] = r.start(st, t, h.printed(st, r.name))
+			keepsTTL(st, at[r.name], max(2*time.Second, r.minTTL))
 			got := map[string]string{}
 			ask := func(what, name string, qtype uint16) { got[what] = says(at[r.name], name, qtype, 10*time.Second) }
 			ask("the main name", mainName, dns.TypeA)
@@ -316,9 +335,24 @@ func TestResolvers(t *testing.T) {
 	}
 	t.Run("unbound follows because it asks each time", func(st *testing.T) {
 		if got := says(stale, mainName, dns.TypeA, 3*time.Second); got != "NOERROR ["+node1+"]" {
-			st.Errorf("with cache-min-ttl and without forward-no-cache it answers %s, want the dead %s", got, node1)
+			st.Errorf("with serve-expired and without forward-no-cache it answers %s, want the dead %s", got, node1)
 		}
 	})
+}
+
+// keepsTTL fails if a client is told to keep the main name's address for longer.
+func keepsTTL(t *testing.T, at netip.AddrPort, most time.Duration) {
+	t.Helper()
+	client := &dns.Client{Timeout: 10 * time.Second}
+	m, _, err := client.Exchange(new(dns.Msg).SetQuestion(mainName, dns.TypeA), at.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rr := range m.Answer {
+		if ttl := time.Duration(rr.Header().Ttl) * time.Second; ttl > most {
+			t.Errorf("%s: it may be kept for %s, want at most %s", rr, ttl, most)
+		}
+	}
 }
 
 // caching starts an Unbound without the line that has it ask each time, and asks it for the main name.
