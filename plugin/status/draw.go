@@ -160,8 +160,8 @@ func answers(c *Cluster) page.Section {
 }
 
 func isAlike(a, b *Answer) bool {
-	return a.View == b.View && a.Variant == b.Variant && a.TTL == b.TTL && a.Servfail == b.Servfail && a.Standing == b.Standing && a.Why == b.Why &&
-		slices.Equal(a.Addresses, b.Addresses) && slices.Equal(a.To, b.To)
+	return a.View == b.View && a.Variant == b.Variant && a.TTL == b.TTL && a.Servfail == b.Servfail &&
+		a.Standing == b.Standing && a.Why == b.Why && slices.Equal(a.Addresses, b.Addresses) && slices.Equal(a.To, b.To)
 }
 
 // standings are the levels of what stands there; by default it is as meant.

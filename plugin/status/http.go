@@ -146,15 +146,16 @@ func (s *server) asked(zone string) ([]*guest, error) {
 			return []*guest{g}, nil
 		}
 	}
-	return nil, door.Refuse(http.StatusNotFound, "there is no zone %q: want one of %s", zone, strings.Join(zonesOf(shown), " "))
+	return nil, door.Refuse(http.StatusNotFound, "there is no zone %q: want one of %s", zone, names(shown))
 }
 
-func zonesOf(guests []*guest) []string {
-	var names []string
+// names lists the zones of clusters.
+func names(guests []*guest) string {
+	var all []string
 	for _, g := range guests {
-		names = append(names, spoken(g.Zone()))
+		all = append(all, spoken(g.Zone()))
 	}
-	return names
+	return strings.Join(all, " ")
 }
 
 // spoken returns a zone as a person writes it.

@@ -3,7 +3,6 @@ package status
 import (
 	"errors"
 	"net/http"
-	"strings"
 	"time"
 
 	"plexha/plugin/status/door"
@@ -51,11 +50,11 @@ func (s *server) whose(o page.Order) (*guest, error) {
 	}
 	switch len(have) {
 	case 0:
-		return nil, door.Refuse(http.StatusNotFound, "no zone has %q: say which one with zone, of %s", o.Name, strings.Join(zonesOf(asked), " "))
+		return nil, door.Refuse(http.StatusNotFound, "no zone has %q: give zone, one of %s", o.Name, names(asked))
 	case 1:
 		return have[0], nil
 	default:
-		return nil, door.Refuse(http.StatusBadRequest, "several zones have %q: say which one with zone, of %s", o.Name, strings.Join(zonesOf(have), " "))
+		return nil, door.Refuse(http.StatusBadRequest, "several zones have %q: give zone, one of %s", o.Name, names(have))
 	}
 }
 

@@ -3,6 +3,7 @@ package page_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -93,10 +94,10 @@ func TestEntry(t *testing.T) {
 func entries(t *testing.T, messages []told) string {
 	t.Helper()
 	var all []string
-	for _, m := range messages {
+	for i, m := range messages {
 		var e struct{ Zone, Text string }
 		if m.event == "beat" {
-			all = append(all, "beat")
+			all = append(all, fmt.Sprint("beat ", i+1))
 			continue
 		}
 		if err := json.Unmarshal([]byte(m.data), &e); err != nil || e.Zone == "" || m.event != "" {
@@ -138,7 +139,7 @@ func TestEvents(t *testing.T) {
 				}
 				time.Sleep(31 * time.Second)
 				synctest.Wait()
-				if got := entries(t, read(messages)); got != "beat beat" {
+				if got := entries(t, read(messages)); got != "beat 1 beat 2" {
 					t.Errorf("while nothing happens it says %q", got)
 				}
 			})

@@ -250,3 +250,12 @@ func (n news) ids() string {
 	}
 	return strings.Join(all, " ")
 }
+
+// text is all that it is told.
+func (n news) text() string {
+	all := []string{n.Main}
+	for _, p := range n.Parts {
+		all = append(all, p.HTML)
+	}
+	return strings.Join(all, "\n")
+}

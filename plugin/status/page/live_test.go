@@ -155,11 +155,7 @@ func TestLiveTellsWhatChanges(t *testing.T) {
 				if n.ids() != tc.ids || (n.Main != "") != tc.main {
 					t.Errorf("parts %q and main %q are told", n.ids(), n.Main)
 				}
-				text := n.Main
-				for _, p := range n.Parts {
-					text += p.HTML
-				}
-				if !strings.Contains(text, tc.want) {
+				if text := n.text(); !strings.Contains(text, tc.want) {
 					t.Errorf("%q is not in %s", tc.want, text)
 				}
 			})

@@ -41,7 +41,7 @@ var (
 	}).Parse(layout))
 
 	// look tells a page whether the program that made it is still the one that answers.
-	look = fmt.Sprintf("%x", sha256.Sum256([]byte(layout + style + script)))[:12]
+	look = fmt.Sprintf("%x", sha256.Sum256([]byte(layout+style+script)))[:12]
 
 	// policy lets the page run and show what is in it, and nothing else.
 	policy = fmt.Sprintf("default-src 'none'; script-src 'sha256-%s'; style-src 'sha256-%s'; connect-src 'self'; "+

@@ -36,7 +36,10 @@ func newStream(w http.ResponseWriter) (*stream, error) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Accel-Buffering", "no") // nginx keeps it back otherwise
 	w.WriteHeader(http.StatusOK)
-	return s, s.send([]byte("retry: " + retry + "\n\n"))
+	if err := s.send([]byte("retry: " + retry + "\n\n")); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // event is one message.
