@@ -180,6 +180,12 @@ var unwise = []struct {
 	{"cache", plugins("cache {\nserve_stale\n}"), "15 note cache plexdns"},
 	{"forward to ourselves", []string{"tls://1.1.1.1", "127.0.0.1"}, "12 warning forward-self plexdns"},
 	{"forward to the address that is bound", append(plugins("bind 192.168.1.53"), "tls://1.1.1.1", "192.168.1.1 192.168.1.53:53"), "12 warning forward-self plexdns"},
+	{
+		"forward to the port of a key", []string{"home.duckdns.org {", "dns://home.duckdns.org:5353 home.duckdns.org:5354 {", "tls://1.1.1.1", "127.0.0.1:5354"},
+		"12 warning forward-self plexdns",
+	},
+	{"forward over TLS to plain", []string{"home.duckdns.org {", "tls://home.duckdns.org {", "tls://1.1.1.1", "127.0.0.1"}, ""},
+	{"cache at a port", append(plugins("cache"), "home.duckdns.org {", "tls://home.duckdns.org:853 {"), "15 note cache plexdns"},
 	{"forward to another port", []string{"tls://1.1.1.1", "127.0.0.1:5353"}, ""},
 	{"forward to loopback from an address", append(plugins("bind 192.168.1.53"), "tls://1.1.1.1", "127.0.0.1"), ""},
 }

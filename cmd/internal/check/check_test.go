@@ -64,6 +64,15 @@ func TestMistakes(t *testing.T) {
 	for _, tc := range []struct{ name, text, want string }{
 		{"none", good, "Corefile: nothing to complain of: 1 cluster, home.duckdns.org, 1 node, 1 proxy\n"},
 		{
+			"none in two blocks",
+			good + "b.org c.org {\nplex {\nnodes p tasks.plex\ntls acme a@b.org\nfallthrough\n}\nwhoami\nerrors\n}\n",
+			"Corefile: nothing to complain of: 2 clusters, home.duckdns.org, b.org, c.org, the nodes of tasks.plex, 1 node, 1 proxy\n",
+		},
+		{
+			"none without a proxy", strings.NewReplacer("        proxy    192.168.1.2\n", "", "plex1", "plex1 192.168.1.5\nnode plex2").Replace(good),
+			"Corefile: nothing to complain of: 1 cluster, home.duckdns.org, 2 nodes, 0 proxies\n",
+		},
+		{
 			"in three blocks",
 			"home.duckdns.org {\nplex {\nnode plex1 192.168.1.4\nintervall 2s\n}\nforward . tsl://1.1.1.1 {\nmax_fails x\n}\nerrors\nreload\n}\n" +
 				"lan {\nacl {\nallow nett 192.168.1.0/24\n}\nfile\n}\n" +
