@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	// Tests that run at once wait more than they compute. Those that measure the machine do not run at once.
 	parallel := flag.Lookup("test.parallel")
 	if parallel.Value.String() == parallel.DefValue {
-		_ = parallel.Value.Set("8")
+		_ = parallel.Value.Set("12")
 	}
 	code := m.Run()
 	closeBrowser()

@@ -12,9 +12,9 @@ import (
 // TestBenchmarkOfDetectionRuns runs it for so short a time that its numbers mean nothing.
 func TestBenchmarkOfDetectionRuns(t *testing.T) {
 	t.Parallel()
-	gate.Need(t, minutes, gate.Namespaces, gate.Tool("curl"))
+	gate.Need(t, minutes, gate.Namespaces, gate.Tool("gcc"), gate.Tool("curl"))
 	cmd := exec.CommandContext(t.Context(), "bash", "bench/external.sh")
-	cmd.Env = append(os.Environ(), "PLEXHA_BENCH_SECONDS=5", "PLEXHA_BENCH_SETTLE=20")
+	cmd.Env = append(os.Environ(), "PLEXHA_BENCH_SECONDS=5", "PLEXHA_BENCH_SETTLE=20", asCompiled)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)

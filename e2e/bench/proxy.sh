@@ -27,6 +27,7 @@
 #   PLEXHA_BENCH_STREAMS  open streams (1000)
 #   PLEXHA_BENCH_MEMORY   rounds of memory (3)
 #   PLEXHA_BENCH_CALM     seconds for a proxy to come to rest, before its memory is read (4)
+#   CGO_ENABLED           of the programs that it builds (0, as they are released)
 #
 # It takes about a quarter of an hour, and needs Go, wrk, haproxy and nginx, but no network and no root.
 #
@@ -38,7 +39,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 readonly ROUNDS=${PLEXHA_BENCH_ROUNDS:-9} SECONDS_EACH=${PLEXHA_BENCH_SECONDS:-2}
 readonly STREAMS=${PLEXHA_BENCH_STREAMS:-1000} MEMORY_ROUNDS=${PLEXHA_BENCH_MEMORY:-3}
-readonly CALM=${PLEXHA_BENCH_CALM:-4}
+readonly CALM=${PLEXHA_BENCH_CALM:-4} CGO=${CGO_ENABLED:-0}
 
 readonly ZONE=home.duckdns.org
 readonly HOST=plex.$ZONE
@@ -92,8 +93,8 @@ build() {
     go build -o "$DIR/bin/bench" ./e2e/bench
     for name in "${PROXIES[@]}"; do
         case $name in
-        plexproxy) CGO_ENABLED=0 go build -tags nobadger,nomysql,nopgx -ldflags '-s -w' -o "$DIR/bin/$name" ./cmd/plexproxy ;;
-        caddy) CGO_ENABLED=0 go build -C e2e/stockcaddy -ldflags '-s -w' -o "$DIR/bin/$name" . ;;
+        plexproxy) CGO_ENABLED=$CGO go build -tags nobadger,nomysql,nopgx -ldflags '-s -w' -o "$DIR/bin/$name" ./cmd/plexproxy ;;
+        caddy) CGO_ENABLED=$CGO go build -C e2e/stockcaddy -ldflags '-s -w' -o "$DIR/bin/$name" . ;;
         esac
     done
 }
