@@ -18,7 +18,7 @@ import (
 // doc is a page with one node that is down.
 func doc() page.Doc {
 	return page.Doc{Program: "plexdns", Version: "1.2.3", At: eight, Clusters: []page.Cluster{{
-		Zone: "home.test", Level: page.Poor, Headline: "plex1 is down", Since: eight, Why: "connection refused",
+		Zone: "home.test", Level: page.Poor, Headline: "plex1 is down", Since: eight, Why: "connection refused", More: 1,
 		Troubles: []page.Trouble{
 			{Level: page.Poor, Text: "plex1 is down", Since: eight, Why: "connection\nrefused\x1b[2J"},
 			{Level: page.Doubt, Text: "the record is not verified"},
@@ -36,7 +36,7 @@ func doc() page.Doc {
 // TestText: what the page shows stands in columns, without those in which nobody has anything.
 func TestText(t *testing.T) {
 	since := local(eight)
-	want := `home.test: plex1 is down since ` + since + `: connection refused (plexdns)
+	want := `home.test: plex1 is down since ` + since + `: connection refused; and 1 more (plexdns)
 
 home.test, plexdns
 

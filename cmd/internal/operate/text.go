@@ -99,6 +99,9 @@ func (p painter) headlines(docs []page.Doc) string {
 		for j := range docs[i].Clusters {
 			c := &docs[i].Clusters[j]
 			said := sentence(page.Trouble{Text: c.Headline, Since: c.Since, Why: c.Why})
+			if c.More > 0 {
+				said += fmt.Sprintf("; and %d more", c.More)
+			}
 			fmt.Fprintf(&out, "%s: %s (%s)\n", plain(c.Zone), p.paint(c.Level, said), docs[i].Program)
 		}
 	}
