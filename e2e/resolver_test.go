@@ -23,8 +23,8 @@ import (
 // rootAnchor is the public key of the root zone that validators start from, by its hash: KSK-2017 of IANA.
 const rootAnchor = "20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D"
 
-// lan is a resolver of a house, with the lines that plexctl prints for it. It protects from rebinding and validates
-// where it can, and keeps answers for long where the lines forbid it. The rest of the world is out of its reach.
+// lan is a resolver of a house, with the lines that plexctl prints for it. It protects from rebinding, validates, blocks
+// dynamic DNS and gives answers after their time, as far as it can do these. The rest of the world is out of its reach.
 type lan struct {
 	name    string // of the lines
 	program string
@@ -64,21 +64,21 @@ var lans = []lan{
 		conf: func(l *lanStage, lines, _ string) string {
 			return l.unbound(lines, "serve-expired: yes")
 		},
-		without: map[string]string{"private-domain:": "NOERROR []", "domain-insecure:": "timeout", "do-not-query-localhost:": "SERVFAIL []"},
+		without: map[string]string{"private-domain:": "NOERROR []", "local-zone:": "NXDOMAIN []", "domain-insecure:": "timeout", "do-not-query-localhost:": "SERVFAIL []"},
 	},
 	{
 		name: "pfsense", program: "unbound", args: []string{"-d", "-c", "CONF"},
 		conf: func(l *lanStage, lines, printed string) string {
 			return l.unbound(lines+forwardZones(printed, `Domain: (\S+) +IP Address: (\S+)`), "")
 		},
-		without: map[string]string{"private-domain:": "NOERROR []", "domain-insecure:": "timeout"},
+		without: map[string]string{"private-domain:": "NOERROR []", "local-zone:": "NXDOMAIN []", "domain-insecure:": "timeout"},
 	},
 	{
 		name: "opnsense", program: "unbound", args: []string{"-d", "-c", "CONF"},
 		conf: func(l *lanStage, lines, printed string) string {
 			return l.unbound(lines+forwardZones(printed, `Domain: (\S+) +Server IP: (\S+) +Server Port: (\S+)`), "")
 		},
-		without: map[string]string{"private-domain:": "NOERROR []", "domain-insecure:": "timeout"},
+		without: map[string]string{"private-domain:": "NOERROR []", "local-zone:": "NXDOMAIN []", "domain-insecure:": "timeout"},
 	},
 	{
 		name: "bind", program: "named", args: []string{"-g", "-c", "CONF"},
@@ -137,6 +137,7 @@ func (l *lanStage) unbound(lines, more string) string {
     module-config: "validator iterator"
     trust-anchor: ". IN DS %s"
     private-address: 127.0.0.0/8
+    local-zone: duckdns.org always_nxdomain
     %s
 remote-control:
     control-enable: no
@@ -160,11 +161,9 @@ func (l *lanStage) named(lines, printed string) string {
 	if i := strings.Index(lines, "zone "); i >= 0 {
 		options, zones = lines[:i], lines[i:]
 	}
-	except := ""
+	except := ";"
 	if m := regexp.MustCompile(`end it in: (except-from .*)`).FindStringSubmatch(printed); m != nil {
 		except = m[1]
-	} else {
-		except = ";"
 	}
 	return fmt.Sprintf(`options {
     directory %q;
