@@ -7,12 +7,15 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	_ "github.com/caddyserver/caddy/v2/modules/logging"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"plexha/proxy/redact"
 )
 
 // loadEncoder makes the encoder as Caddy does.
@@ -81,4 +84,25 @@ func TestEncoderWrapsAnother(t *testing.T) {
 			t.Errorf("%s: got %v, want %s", config, err, want)
 		}
 	}
+}
+
+// TestTheAlarmIsLegible: it speaks of tokens, and none is in it.
+func TestTheAlarmIsLegible(t *testing.T) {
+	node := startNode(t, "plex1")
+	node.open = true
+	h := newHouse(t)
+	h.apply(h.block(home, "tls off", node))
+	const says = "shows its libraries without a token, so that whoever comes through the proxy is its admin"
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		h.mu.Lock()
+		log := strings.Join(h.log, "\n")
+		h.mu.Unlock()
+		if strings.Contains(log, "ALARM") {
+			if out := string(redact.Append(nil, []byte(log))); !strings.Contains(out, says) {
+				t.Errorf("the log says %s", out)
+			}
+			return
+		}
+	}
+	t.Error("there is no alarm")
 }

@@ -33,6 +33,7 @@ type fakeNode struct {
 	name    string
 	release chan struct{} // closed: /stream ends
 	talks   bool          // websockets say hello for ever
+	open    bool          // it shows its libraries to everybody
 	broke   atomic.Bool   // /breaks/once has broken off
 }
 
@@ -51,7 +52,9 @@ func (n *fakeNode) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		id := strings.Repeat(fmt.Sprintf("%02x", n.name[len(n.name)-1]), 20)
 		_, _ = fmt.Fprintf(w, `<MediaContainer size="0" machineIdentifier=%q version="1.0"></MediaContainer>`, id)
 	case "/library/sections":
-		w.WriteHeader(http.StatusUnauthorized)
+		if !n.open {
+			w.WriteHeader(http.StatusUnauthorized)
+		}
 	case "/stream", "/:/eventsource/notifications":
 		_, _ = io.WriteString(w, "first\n")
 		_ = http.NewResponseController(w).Flush()

@@ -46,6 +46,7 @@ type knowledge struct {
 	identity string    // that the node had when it was asked
 	next     time.Time // when it is asked again
 	open     bool      // as the last answer had it that said something; closed before
+	said     bool      // one has
 }
 
 // administration is what is known of all nodes' administrations. It outlives reloads.
@@ -97,9 +98,9 @@ func (a *administration) learn(n *zones.NodeHealth, status int, now time.Time) {
 	k.identity, k.next = n.Identity, now.Add(adminEvery)
 	switch status {
 	case http.StatusOK:
-		k.open = true
+		k.open, k.said = true, true
 	case http.StatusUnauthorized, http.StatusForbidden:
-		k.open = false
+		k.open, k.said = false, true
 	default:
 		k.next = now.Add(adminAgain)
 	}
@@ -111,6 +112,14 @@ func (a *administration) isOpen(n *zones.NodeHealth) bool {
 	defer a.mu.Unlock()
 	k := a.doors[doorOf(n)]
 	return k != nil && k.open
+}
+
+// isKnown reports whether a node has said whether its administration is open.
+func (a *administration) isKnown(n *zones.NodeHealth) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	k := a.doors[doorOf(n)]
+	return k != nil && k.said
 }
 
 // refused returns the nodes whose administration is open though nobody has said that it is meant to be.

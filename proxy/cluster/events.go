@@ -71,7 +71,7 @@ func alarms(m *Moment) map[string]timeline.Kind {
 func begins(subject string, kind timeline.Kind, now time.Time) timeline.Event {
 	e := timeline.Event{At: now, Level: timeline.Error, Kind: kind, Subject: subject, Text: "no node is up: clients get an error"}
 	if kind == timeline.Administration {
-		e.Text = subject + " shows its libraries without a token: clients from outside are refused there"
+		e.Text = subject + " shows its libraries without a token, so that clients from outside are refused there"
 	}
 	return e
 }

@@ -67,7 +67,7 @@ func TestTheTimelineOutlivesReloads(t *testing.T) {
 	begin := []string{
 		"info configuration: plexproxy 1.2.3 serves the Corefile",
 		"info state: node plex1 is up",
-		"error administration: node plex1 shows its libraries without a token: clients from outside are refused there",
+		"error administration: node plex1 shows its libraries without a token, so that clients from outside are refused there",
 	}
 	h.told(begin...)
 	order(t, dir, "plex1 drain # new disk\n")

@@ -85,6 +85,7 @@ type NodeStatus struct {
 	OrderUntil time.Time      `json:"order_until,omitzero"`
 	OrderWhy   string         `json:"order_why,omitempty"`
 	Identity   string         `json:"identity,omitempty"` // the machineIdentifier
+	Asked      bool           `json:"asked"`              // it has said whether its administration is open
 	Open       bool           `json:"open"`               // its administration is, to whoever comes through the proxy
 	Refused    bool           `json:"refused"`            // and so to clients from outside: no `open_ok` names it
 	Draining   bool           `json:"draining"`           // it keeps its clients, and gets no new ones
@@ -122,7 +123,7 @@ func (c *Cluster) nodeStatus(m *Moment, n *zones.NodeHealth) NodeStatus {
 	s := NodeStatus{
 		Name: n.Name, Dial: net.JoinHostPort(n.Host, strconv.Itoa(int(n.Port))),
 		State: n.State.String(), Since: utc(n.Since), Why: n.Why, New: n.New, Identity: n.Identity,
-		Open: c.admin.isOpen(n), Refused: m.Open[n.Name], Draining: n.Order == zones.OrderDrain,
+		Asked: c.admin.isKnown(n), Open: c.admin.isOpen(n), Refused: m.Open[n.Name], Draining: n.Order == zones.OrderDrain,
 	}
 	if n.Order != zones.NoOrder {
 		s.Order, s.OrderUntil, s.OrderWhy = n.Order.String(), utc(n.OrderUntil), n.OrderWhy

@@ -26,8 +26,8 @@ func (c *Cluster) conditions(m *Moment) []diary.Condition {
 func openCondition(m *Moment, name zones.NodeName, domain string) diary.Condition {
 	return diary.Condition{
 		Topic: "administration of " + string(name), Holds: m.Open[name],
-		Begins: fmt.Sprintf("ALARM: node %s of %s shows its libraries without a token: whoever comes through the proxy is "+
-			"its admin, so clients from outside are refused there; claim the server, take this host and its network out of "+
+		Begins: fmt.Sprintf("ALARM: node %s of %s shows its libraries without a token, so that whoever comes through the proxy "+
+			"is its admin; clients from outside are refused there; claim the server, take this host and its network out of "+
 			"the networks that Plex allows without authentication, or say `open_ok %s` if it is meant to be open",
 			name, domain, name),
 		Ends: fmt.Sprintf("node %s of %s serves clients from outside again: it asks for a token, or `open_ok` names it",

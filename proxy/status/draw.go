@@ -90,9 +90,12 @@ func troubles(s *cluster.Status) []page.Trouble {
 func nodes(s *cluster.Status) page.Section {
 	out := page.Section{
 		Name: "nodes", Title: "Nodes",
-		Note: fmt.Sprintf("%s and %s are known.",
+		Note: fmt.Sprintf("The node is known of %s, and of %s.",
 			count(s.Pins, "client or token", "clients and tokens"), count(s.Sessions, "session", "sessions")),
-		Columns: []string{"node", "state", "why", "order", "playbacks", "administration"},
+		Columns: []string{"Node", "State", "Why", "Order", "Playbacks", "Administration"},
+	}
+	if s.Pins == 0 && s.Sessions == 0 {
+		out.Note = "No client is known yet."
 	}
 	for i := range s.Nodes {
 		n := &s.Nodes[i]
@@ -117,8 +120,10 @@ func administration(n *cluster.NodeStatus) page.Cell {
 		return page.Cell{Text: "open", Badge: page.Bad, Small: "clients from outside are refused"}
 	case n.Open:
 		return page.Cell{Text: "open", Badge: page.Quiet, Small: "as open_ok says"}
-	default:
+	case n.Asked:
 		return page.Cell{Text: "closed"}
+	default:
+		return page.Cell{Text: "not known yet"}
 	}
 }
 
@@ -128,7 +133,7 @@ const shownPlaybacks = 20
 // playbacks is the table of what is played.
 func playbacks(s *cluster.Status) page.Section {
 	out := page.Section{
-		Name: "playbacks", Title: "Playbacks", Columns: []string{"node", "state"},
+		Name: "playbacks", Title: "Playbacks", Columns: []string{"Node", "State"},
 		Note: "Nobody plays through this proxy. What goes past it is not seen.",
 	}
 	if len(s.Playing) > 0 {
@@ -151,7 +156,7 @@ func playbacks(s *cluster.Status) page.Section {
 // hosts is the table of what names lead to. A node's own name that leads to it, as it should, is left out.
 func hosts(s *cluster.Status) page.Section {
 	out := page.Section{
-		Name: "names", Title: "Names", Columns: []string{"name", "leads to", "why"},
+		Name: "names", Title: "Names", Columns: []string{"Name", "Leads to", "Why"},
 		Note: "Each node's own name leads to that node alone.",
 	}
 	for i := range s.Hosts {
@@ -181,7 +186,7 @@ const shownCertificates = 5
 
 // certificates is the table of the certificates, that which ends first before the others.
 func certificates(s *cluster.Status) page.Section {
-	out := page.Section{Name: "certificates", Title: "Certificates", Columns: []string{"names", "issuer", "ends"}}
+	out := page.Section{Name: "certificates", Title: "Certificates", Columns: []string{"Names", "Issuer", "Ends"}}
 	sorted := slices.SortedFunc(slices.Values(s.Certificates), func(a, b cluster.Certificate) int { return a.NotAfter.Compare(b.NotAfter) })
 	well := 0
 	for i := range sorted {

@@ -23,13 +23,13 @@ func before(d time.Duration) time.Time { return noon.Add(-d) }
 
 // up is a node that has been up for an hour.
 func up(name zones.NodeName) cluster.NodeStatus {
-	return cluster.NodeStatus{Name: name, Dial: string(name) + ":32400", State: "up", Since: before(time.Hour)}
+	return cluster.NodeStatus{Name: name, Dial: string(name) + ":32400", State: "up", Since: before(time.Hour), Asked: true}
 }
 
 // down is one that went down a minute ago.
 func down(name zones.NodeName) cluster.NodeStatus {
 	n := up(name)
-	n.State, n.Since, n.Why = "down", before(time.Minute), "connection refused"
+	n.State, n.Since, n.Why, n.Asked = "down", before(time.Minute), "connection refused", false
 	return n
 }
 
