@@ -5,6 +5,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -20,6 +21,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"plexha/corefile"
+	"plexha/corefile/lint"
+	"plexha/plugin/status"
+	"plexha/plugin/status/page"
+	"plexha/zones/timeline"
 )
 
 func readme(t *testing.T) string {
@@ -113,7 +118,7 @@ func TestReadmeHasTheSections(t *testing.T) {
 		got = append(got, m[1])
 	}
 	want := []string{
-		"Name", "Description", "Syntax", "Properties", "Answers", "Zone Files", "Orders", "Metrics", "Ready",
+		"Name", "Description", "Syntax", "Properties", "Answers", "Zone Files", "Orders", "Status", "Metrics", "Ready",
 		"Metadata", "Examples", "See Also", "Bugs",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -154,7 +159,7 @@ func TestReadmeNamesWhatIsNotActive(t *testing.T) {
 		"affinity off", "listen :443", "retry 1s", "max_requests 1", "trusted_proxies 192.0.2.0/24", "storage /x",
 		"state etcd://host:1/x", "status 127.0.0.1:1", "proxy_status 127.0.0.1:2", "open_ok plex1", "lane off",
 		"notify ntfy://x/y")
-	m := regexp.MustCompile(`(?s)\*\*not yet active\*\*: (.*?)One\s+warning`).FindStringSubmatch(readme(t))
+	m := regexp.MustCompile(`(?s)\*\*not yet active\*\*: (.*?)One\s+note`).FindStringSubmatch(readme(t))
 	if m == nil {
 		t.Fatal("the README does not say what is not active")
 	}
@@ -169,25 +174,174 @@ func TestReadmeNamesWhatIsNotActive(t *testing.T) {
 	}
 }
 
-// TestReadmeHasAllMetrics that a house shows, and no others.
-func TestReadmeHasAllMetrics(t *testing.T) {
-	var want []string
-	for _, file := range []string{"metrics.go", "metrics_external.go"} {
+// metricsOf returns the metrics that the sources make, as the README writes them: name and labels, and their type.
+func metricsOf(t *testing.T, files ...string) map[string]string {
+	t.Helper()
+	counted := regexp.MustCompile(`(?s)New(Counter|Histogram)Vec\(.*?Name:\s+"(\w+)".*?\[\]string\{(.*?)\}\)`)
+	read := regexp.MustCompile(`(?s)= desc\("(\w+)",\s*"[^"]*",\s*(.*?)\)`)
+	out := map[string]string{}
+	add := func(name, labels, kind string) {
+		out["coredns_plex_"+name+"{"+strings.ReplaceAll(labels, `"`, "")+"}"] = kind
+	}
+	for _, file := range files {
 		source, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range regexp.MustCompile(`(?:Name:\s+|= desc\()"(\w+)"`).FindAllStringSubmatch(string(source), -1) {
-			want = append(want, m[1])
+		for _, m := range counted.FindAllStringSubmatch(string(source), -1) {
+			add(m[2], m[3], strings.ToLower(m[1]))
+		}
+		for _, m := range read.FindAllStringSubmatch(string(source), -1) {
+			add(m[1], m[2], "gauge")
 		}
 	}
-	var got []string
-	for _, m := range regexp.MustCompile("(?m)^\\* `coredns_plex_(\\w+)\\{").FindAllStringSubmatch(readme(t), -1) {
-		got = append(got, m[1])
+	return out
+}
+
+// TestReadmeHasAllMetrics with their labels and types, and no others. That those are what a running plexdns shows is
+// held in e2e.
+func TestReadmeHasAllMetrics(t *testing.T) {
+	got := map[string]string{}
+	for _, row := range table(t, "metric", "type") {
+		got[strings.Trim(row[0], "`")] = row[1]
 	}
-	slices.Sort(want)
-	slices.Sort(got)
+	want := metricsOf(t, "metrics.go", "metrics_external.go")
+	if len(want) < 20 {
+		t.Fatalf("only %v are found in the sources", want)
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("metrics (-source +README):\n%s", diff)
+	}
+}
+
+// table returns the rows of the README's tables whose first columns have these heads, cell by cell.
+func table(t *testing.T, heads ...string) [][]string {
+	t.Helper()
+	var out [][]string
+	in := false
+	for line := range strings.Lines(readme(t)) {
+		line = strings.TrimSpace(line)
+		if !strings.HasPrefix(line, "|") {
+			in = false
+			continue
+		}
+		var cells []string
+		for cell := range strings.SplitSeq(strings.Trim(line, "|"), "|") {
+			cells = append(cells, strings.TrimSpace(cell))
+		}
+		switch {
+		case len(cells) >= len(heads) && slices.Equal(cells[:len(heads)], heads):
+			in = true
+		case in && !strings.HasPrefix(cells[0], "---"):
+			out = append(out, cells)
+		}
+	}
+	if len(out) == 0 {
+		t.Fatalf("no table of %v", heads)
+	}
+	return out
+}
+
+// objects are the types of /status.json and of the events, as the README calls them.
+var objects = []struct {
+	name string
+	of   any
+}{
+	{"document", status.Document{}},
+	{"cluster", status.Cluster{}},
+	{"answer", status.Answer{}},
+	{"node", status.Node{}},
+	{"proxy", status.Proxy{}},
+	{"uplink", status.Uplink{}},
+	{"health", status.Health{}},
+	{"address", status.Address{}},
+	{"external", status.External{}},
+	{"family", status.Family{}},
+	{"source", status.Finding{}},
+	{"duckdns", status.DuckDNS{}},
+	{"record", status.Record{}},
+	{"name server", status.NameServer{}},
+	{"finding", lint.Finding{}},
+	{"event", page.Entry{}},
+}
+
+// fields returns the fields of an object in JSON, its own and those of a type that has no row of its own.
+func fields(of reflect.Type) []string {
+	var out []string
+	for f := range of.Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch {
+		case name != "":
+			out = append(out, name)
+		case f.Type != reflect.TypeFor[status.Health]():
+			out = append(out, fields(f.Type)...)
+		}
+	}
+	return out
+}
+
+// TestReadmeHasAllFields of what the status page shows as JSON, in their order, and says something of each.
+func TestReadmeHasAllFields(t *testing.T) {
+	var want, got []string
+	for _, o := range objects {
+		for _, field := range fields(reflect.TypeOf(o.of)) {
+			want = append(want, o.name+" "+field)
+		}
+	}
+	for _, row := range table(t, "object", "field") {
+		got = append(got, row[0]+" "+strings.Trim(row[1], "`"))
+		if row[2] == "" {
+			t.Errorf("nothing is said of %s %s", row[0], row[1])
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("fields (-source +README):\n%s", diff)
+	}
+}
+
+// TestNoObjectIsForgotten: each type that a document is made of has its rows.
+func TestNoObjectIsForgotten(t *testing.T) {
+	known := map[reflect.Type]bool{reflect.TypeFor[timeline.Event](): true}
+	for _, o := range objects {
+		known[reflect.TypeOf(o.of)] = true
+	}
+	var visit func(of reflect.Type, path string)
+	visit = func(of reflect.Type, path string) {
+		switch of.Kind() {
+		case reflect.Pointer, reflect.Slice:
+			visit(of.Elem(), path)
+		case reflect.Struct:
+			if !strings.HasPrefix(of.PkgPath(), "plexha/") {
+				return // a time or an address
+			}
+			if !known[of] {
+				t.Errorf("%s is a %s, which the README does not have", path, of)
+			}
+			for f := range of.Fields() {
+				visit(f.Type, path+"."+f.Name)
+			}
+		}
+	}
+	for _, o := range objects {
+		visit(reflect.TypeOf(o.of), o.name)
+	}
+}
+
+// TestReadmeHasAllPaths that the page has.
+func TestReadmeHasAllPaths(t *testing.T) {
+	source, err := os.ReadFile("status/http.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want, got []string
+	for _, m := range regexp.MustCompile(`"(/[a-z.]*)":\s+\{(Show|Change):`).FindAllStringSubmatch(string(source), -1) {
+		want = append(want, map[string]string{"Show": "GET", "Change": "POST"}[m[2]]+" "+m[1])
+	}
+	for _, row := range table(t, "path") {
+		path, _, _ := strings.Cut(strings.Trim(row[0], "`"), "?")
+		got = append(got, path)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("paths (-source +README):\n%s", diff)
 	}
 }
