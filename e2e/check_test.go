@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
 
 	"plexha/corefile/lint"
 )
@@ -49,11 +50,45 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// TestCheckRefusesWhatPlexdnsRefuses: a Corefile that plexdns does not start with has that mistake, in the same words.
+func TestCheckRefusesWhatPlexdnsRefuses(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/bad/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d bad Corefiles, %v", len(files), err)
+	}
+	for _, file := range files {
+		archive, err := txtar.ParseFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "Corefile"), archive.Files[0].Data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, code := checkIn(t, dir)
+		if code != 1 {
+			t.Errorf("%s: exit code %d, want 1", file, code)
+		}
+		for said := range strings.Lines(strings.TrimPrefix(string(archive.Files[1].Data), "plexdns: plugin/plex: ")) {
+			place, text, _ := strings.Cut(strings.TrimSpace(said), ": ")
+			if want := place + ": mistake: " + text + " ["; !strings.Contains(string(out), want) {
+				t.Errorf("%s: want %q in\n%s", file, want, out)
+			}
+		}
+	}
+}
+
 // check runs plexctl check in the folder of its Corefiles.
 func check(t *testing.T, args ...string) (out []byte, code int) {
 	t.Helper()
+	return checkIn(t, checkDir, args...)
+}
+
+func checkIn(t *testing.T, dir string, args ...string) (out []byte, code int) {
+	t.Helper()
 	cmd := exec.CommandContext(t.Context(), programs.path(t, "plexctl"), append([]string{"check"}, args...)...)
-	cmd.Dir = checkDir
+	cmd.Dir = dir
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	out, err := cmd.Output()
