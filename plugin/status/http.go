@@ -74,7 +74,7 @@ func (s *server) page(w http.ResponseWriter, _ *http.Request, local bool) error 
 func (s *server) live(w http.ResponseWriter, r *http.Request, local bool) error {
 	news, end := s.follow(r.Context(), local)
 	defer end()
-	return page.Live(w, r, news, func() page.Doc { return s.doc(local) })
+	return s.pages[local].Live(w, r, news)
 }
 
 // logs returns the timelines of those that are shown.

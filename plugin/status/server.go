@@ -15,6 +15,7 @@ import (
 	"github.com/coredns/coredns/plugin/pkg/reuseport"
 
 	"plexha/plugin/status/door"
+	"plexha/plugin/status/page"
 )
 
 // Socket returns the path of plexdns's socket in a state folder.
@@ -37,7 +38,8 @@ type house struct {
 type server struct {
 	house   atomic.Pointer[house] // replaced as a whole
 	version string
-	host    string // this machine's name
+	host    string                // this machine's name
+	pages   map[bool]*page.Studio // of this machine, and of others
 	door    *door.Door
 	http    *door.Server
 	ended   sync.WaitGroup
@@ -49,6 +51,10 @@ func newServer(o Options) *server {
 	host, _ := os.Hostname() // without one the page has none
 	s := &server{version: o.Version, host: host, isLost: func() bool { return false }}
 	s.house.Store(&house{changed: make(chan struct{})})
+	s.pages = map[bool]*page.Studio{
+		true:  page.NewStudio(func() page.Doc { return s.doc(true) }),
+		false: page.NewStudio(func() page.Doc { return s.doc(false) }),
+	}
 	s.door = &door.Door{Line: "status", Routes: s.routes(), Public: func() bool { return len(s.shown(false)) > 0 }}
 	s.http = door.NewServer(s.door)
 	return s

@@ -27,6 +27,11 @@ func (m *message) isEmpty() bool {
 
 // Live tells a page what changes, until the request ends. News holds a value whenever doc may return another page.
 func Live(w http.ResponseWriter, r *http.Request, news <-chan struct{}, doc func() Doc) error {
+	return NewStudio(doc).Live(w, r, news)
+}
+
+// Live tells a page what changes, until the request ends. News holds a value whenever the page may be another one.
+func (st *Studio) Live(w http.ResponseWriter, r *http.Request, news <-chan struct{}) error {
 	s, err := newStream(w)
 	if err != nil || r.Method == http.MethodHead {
 		return err
@@ -34,24 +39,23 @@ func Live(w http.ResponseWriter, r *http.Request, news <-chan struct{}, doc func
 	if r.FormValue("look") != look {
 		return s.tell(event{name: "reload", data: nil})
 	}
-	has := r.Header.Get("Last-Event-ID") // after the connection was lost
+	has := r.Header.Get("Last-Event-Id") // after the connection was lost
 	if has == "" {
 		has = r.FormValue("state")
 	}
-	d := doc()
-	g, err := draw(d)
+	g, err := st.draw()
 	if err != nil {
 		return err
 	}
-	if err := s.first(d, g, has); err != nil {
+	if err := s.first(g, has); err != nil {
 		return err
 	}
-	return s.follow(r, news, doc, g)
+	return s.follow(r.Context(), news, st, g)
 }
 
 // first brings a page up to date that was drawn some time ago.
-func (s *stream) first(d Doc, g *drawing, has string) error {
-	m := message{At: d.At}
+func (s *stream) first(g *drawing, has string) error {
+	m := message{At: g.at}
 	if has != g.state {
 		b := &brush{}
 		m.Title, m.Main = g.title, new(g.main(b))
@@ -62,20 +66,20 @@ func (s *stream) first(d Doc, g *drawing, has string) error {
 	return s.tell(event{name: "news", id: g.state, data: m})
 }
 
-func (s *stream) follow(r *http.Request, news <-chan struct{}, doc func() Doc, g *drawing) error {
+// follow tells what makes g the newest drawing, again and again.
+func (s *stream) follow(ctx context.Context, news <-chan struct{}, st *Studio, g *drawing) error {
 	ticks := time.NewTicker(beat)
 	defer ticks.Stop()
 	for {
 		isBeat := false
 		select {
-		case <-r.Context().Done():
+		case <-ctx.Done():
 			return nil
 		case <-news:
 		case <-ticks.C:
 			isBeat = true
 		}
-		d := doc()
-		next, err := draw(d)
+		next, err := st.draw()
 		if err != nil {
 			return err
 		}
@@ -83,14 +87,14 @@ func (s *stream) follow(r *http.Request, news <-chan struct{}, doc func() Doc, g
 		if err != nil {
 			return err
 		}
-		m.At, g = d.At, next
+		m.At, g = next.at, next
 		if m.isEmpty() && !isBeat {
 			continue
 		}
 		if err := s.tell(event{name: "news", id: g.state, data: m}); err != nil {
 			return err
 		}
-		rest(r.Context())
+		rest(ctx)
 	}
 }
 

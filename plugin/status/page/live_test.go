@@ -220,6 +220,43 @@ func TestLiveIsCoalesced(t *testing.T) {
 	})
 }
 
+// TestManyLookAtOnePage: it is drawn for all of them together, and none is told less for that.
+func TestManyLookAtOnePage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const readers = 50
+		s := newScene(small())
+		var drawn int
+		studio := page.NewStudio(func() page.Doc {
+			drawn++ // one at a time
+			time.Sleep(10 * time.Millisecond)
+			return s.now()
+		})
+		var news [readers]chan struct{}
+		var messages [readers]<-chan told
+		for i := range readers {
+			news[i] = make(chan struct{}, 1)
+			c, _, _ := serve(t, func(w http.ResponseWriter, r *http.Request) error { return studio.Live(w, r, news[i]) })
+			messages[i] = listen(t, c, query(t, s.now()), nil)
+		}
+		time.Sleep(time.Second)
+		drawn = 0
+		s.change(func(d *page.Doc) { d.Clusters[0].Sections[0].Note = "Changed." })
+		for i := range readers {
+			news[i] <- struct{}{}
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if drawn > 2 {
+			t.Errorf("it is drawn %d times", drawn)
+		}
+		for i := range readers {
+			if all := read(messages[i]); len(all) != 2 || !strings.Contains(all[1].data, "Changed.") {
+				t.Errorf("reader %d is told %v", i, all)
+			}
+		}
+	})
+}
+
 // TestLiveBeats: while nothing happens it is told so, for longer than any other request may take.
 func TestLiveBeats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -7,8 +7,11 @@ let ahead = 0, heard = Date.now(), source;
 // Times are UTC in the page, and shown as the reader's.
 const two = n => String(n).padStart(2, "0");
 const clock = d => two(d.getHours()) + ":" + two(d.getMinutes()) + ":" + two(d.getSeconds());
-const local = d => (d.toDateString() === new Date().toDateString() ? "" :
-  d.getFullYear() + "-" + two(d.getMonth() + 1) + "-" + two(d.getDate()) + " ") + clock(d);
+const local = d => {
+  const now = new Date(), year = d.getFullYear() === now.getFullYear() ? undefined : "numeric";
+  const day = d.toDateString() === now.toDateString() ? "" : d.toLocaleDateString([], {day: "numeric", month: "short", year}) + " ";
+  return day.replaceAll(" ", "\u00a0") + clock(d);
+};
 const span = ms => {
   const s = Math.round(Math.abs(ms) / 1000);
   return s < 60 ? s + " s" : s < 5400 ? Math.round(s / 60) + " min" : s < 129600 ? Math.round(s / 3600) + " h" : Math.round(s / 86400) + " days";

@@ -94,6 +94,7 @@ func Render(w io.Writer, d Doc) error {
 
 // drawing is a page in parts, of which a browser is sent those that have changed.
 type drawing struct {
+	at       time.Time
 	title    string
 	state    string // of all parts: a digest
 	clusters []clusterDrawing
@@ -121,7 +122,7 @@ type part struct {
 
 // draw makes all parts but the events, which are many and never change.
 func draw(d Doc) (*drawing, error) {
-	g := &drawing{title: title(d)}
+	g := &drawing{at: d.At, title: title(d)}
 	b := &brush{}
 	for i := range d.Clusters {
 		g.clusters = append(g.clusters, b.cluster(fmt.Sprintf("c%d", i), &d.Clusters[i], d.Changes))
