@@ -230,6 +230,9 @@ func (t *tab) atAGlance(s screen) {
 	})`) {
 		t.tb.Errorf("%s: the headline is not on the first screen", s.name)
 	}
+	if cramped := eval[[]string](t, crampedScript); len(cramped) > 0 {
+		t.tb.Errorf("%s: too few letters a line:\n%s", s.name, strings.Join(cramped, "\n"))
+	}
 	// WCAG 2.2, 1.4.3, level AA.
 	if faint := eval[[]string](t, contrastScript); len(faint) > 0 {
 		t.tb.Errorf("%s: too little contrast:\n%s", s.name, strings.Join(faint, "\n"))
@@ -238,6 +241,19 @@ func (t *tab) atAGlance(s screen) {
 		t.tb.Errorf("%s: there is nothing to press", s.name)
 	}
 }
+
+// crampedScript comes to those texts that have no room: their letters stand below each other.
+const crampedScript = `(() => {
+	const cramped = [], texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), range = document.createRange();
+	while (texts.nextNode()) {
+		const text = texts.currentNode.data.trim(), e = texts.currentNode.parentElement;
+		if (!text || !e.checkVisibility() || e.closest('script, style, noscript, .unseen')) continue;
+		range.selectNodeContents(texts.currentNode);
+		const lines = new Set([...range.getClientRects()].map(r => Math.round(r.top))).size;
+		if (lines > 1 && text.length / lines < 5) cramped.push(lines + " lines of " + text);
+	}
+	return cramped;
+})()`
 
 // contrastScript comes to those texts whose contrast to what is behind them is less than it should be.
 const contrastScript = `(() => {
