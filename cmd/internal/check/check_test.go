@@ -116,9 +116,10 @@ func TestMistakes(t *testing.T) {
 		},
 		{
 			"keys that are none",
-			good + "a..b {\nwhoami\n}\ntls://lan:85300 {\nwhoami\n}\n192.168.1.0/24 fd12::/16 [::1]:5353 {\nwhoami\n}\n",
+			good + "a..b {\nwhoami\n}\ntls://lan:85300 {\nwhoami now\n}\n192.168.1.0/24 fd12::/16 [::1]:5353 {\nwhoami\n}\n",
 			"Corefile:14: mistake: server block a..b: zone is not a valid domain name: a..b [key]\n" +
-				"Corefile:17: mistake: server block tls://lan:85300: port 85300 is not a number from 1 to 65535 [key]\n2 mistakes\n",
+				"Corefile:17: mistake: server block tls://lan:85300: port 85300 is not a number from 1 to 65535 [key]\n" +
+				"Corefile:17: mistake: whoami: wrong argument count or unexpected line ending after 'now' [plugin]\n3 mistakes\n",
 		},
 		{
 			"a file that ends too soon", "a.org {\nplex {\nnode plex1 192.168.1.4\n",

@@ -50,10 +50,13 @@ func (r *Report) servers(blocks []caddyfile.ServerBlock, plexToo bool) {
 	}
 }
 
-// keys checks the keys of each block on its own, and returns the blocks that have good ones.
+// standin is the key of a block whose own are none, so that its plugins have their turn all the same (RFC 6761, 6.4).
+const standin = "invalid."
+
+// keys checks the keys of each block on its own, and returns the blocks with keys that CoreDNS takes.
 func (r *Report) keys(all caddy.Context, blocks []caddyfile.ServerBlock) []caddyfile.ServerBlock {
-	var good []caddyfile.ServerBlock
-	for _, block := range blocks {
+	blocks = slices.Clone(blocks)
+	for i, block := range blocks {
 		alone := caddy.NewTestController(serverType, "").Context()
 		one := caddyfile.ServerBlock{Keys: slices.Clone(block.Keys), Tokens: block.Tokens}
 		_, err := alone.InspectServerBlocks(r.file, []caddyfile.ServerBlock{one})
@@ -62,13 +65,12 @@ func (r *Report) keys(all caddy.Context, blocks []caddyfile.ServerBlock) []caddy
 		}
 		if err != nil {
 			r.add(lint.Mistake, "key", lint.Plexdns, r.begin(block), fmt.Sprintf("server block %s: %v", strings.Join(block.Keys, " "), err))
-			continue
+			blocks[i].Keys = []string{standin}
 		}
-		good = append(good, block)
 	}
-	good, err := all.InspectServerBlocks(r.file, good)
+	blocks, err := all.InspectServerBlocks(r.file, blocks)
 	r.addAll("key", lint.Plexdns, place{file: r.file}, err)
-	return good
+	return blocks
 }
 
 // badPort returns an error for a key whose port is none, which CoreDNS finds when it is to listen there.
