@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -87,6 +89,41 @@ func (p *pages) timeline(program string) []timeline.Event {
 func (p *pages) request(method, address string, edits ...edit) (status int, body []byte) {
 	p.tb.Helper()
 	return requestFrom(p.tb, "", method, address, edits...)
+}
+
+// TestBrowserNotices: what the other tests hold against a page would be noticed.
+func TestBrowserNotices(t *testing.T) {
+	t.Parallel()
+	b := theBrowser(t)
+	bad := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		w.Header().Set("Content-Security-Policy", "script-src 'nonce-ours'")
+		fmt.Fprint(w, `<!doctype html><link rel="icon" href="data:,"><body style="margin: 0">
+			<p style="color: #888; background: #999">faint</p><p style="width: 1em; overflow-wrap: anywhere">one letter a line</p>
+			<p style="width: 500px; height: 1em">wide</p><img src="http://nobody.example/x.png">
+			<script>document.title = "unwanted"</script>
+			<script nonce="ours">console.error("an error"); setTimeout(() => { throw new Error("an exception") })</script>`)
+	}))
+	defer bad.Close()
+	tab := b.blank(t, phone)
+	tab.visit(bad.URL)
+	for _, want := range []string{"security: ", "exception: ", "console: error"} {
+		eventually(t, 5*time.Second, func() error { return tab.complained(want) })
+	}
+	if !slices.Contains(tab.asked(), "http://nobody.example/x.png") {
+		t.Errorf("the page asked for %q", tab.asked())
+	}
+	if eval[string](tab, `document.title`) != "" {
+		t.Error("the policy was not followed")
+	}
+	if w := eval[int](tab, `document.documentElement.scrollWidth`); w != 500 {
+		t.Errorf("the page is %d wide, want 500", w)
+	}
+	for script, want := range map[string]string{contrastScript: "faint", crampedScript: "one letter a line"} {
+		if found := eval[[]string](tab, script); !slices.ContainsFunc(found, func(s string) bool { return strings.Contains(s, want) }) {
+			t.Errorf("found %q, want what is %q", found, want)
+		}
+	}
 }
 
 // looks are the screens on which a page is looked at.
@@ -426,12 +463,17 @@ func TestPageTellsOfALostConnection(t *testing.T) {
 		tab := b.open(t, phone, address)
 		tab.shows(10*time.Second, `!(%s) && document.querySelector('.headline').innerText.includes('all is well')`, lost)
 		tab.remember(`false`)
+		const color = `getComputedStyle(document.querySelector('.headline b')).color`
+		well := eval[string](tab, color)
 		if program == "plexdns" {
 			p.home.dns.stop()
 		} else {
 			p.proxy.stop()
 		}
 		tab.shows(5*time.Second, `%s`, lost)
+		if eval[string](tab, color) == well {
+			t.Error("without a connection the headline has the color of when all is well")
+		}
 		tab.picture(program + "-lost")
 		if program == "plexdns" {
 			p.home.dns.launch()

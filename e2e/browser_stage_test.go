@@ -213,6 +213,25 @@ func (t *tab) note(event any) {
 	}
 }
 
+// complained returns nil if a complaint begins so.
+func (t *tab) complained(words string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, c := range t.complaints {
+		if strings.HasPrefix(c, words) {
+			return nil
+		}
+	}
+	return fmt.Errorf("the browser complains of %q, want %q", t.complaints, words)
+}
+
+// asked returns the URLs that the page has asked for.
+func (t *tab) asked() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.requests)
+}
+
 // forgive forgets what the browser has complained about so far.
 func (t *tab) forgive() {
 	t.mu.Lock()
