@@ -22,6 +22,7 @@ import (
 	"github.com/miekg/dns"
 
 	_ "plexha/plugin"
+	"plexha/zones/timeline"
 )
 
 // node is a Plex server for tests, at an address of 127/8 that tells it apart in answers.
@@ -263,6 +264,7 @@ func TestTwoReloadsAtOnce(t *testing.T) {
 	corefile := block("node plex1 "+one.addr, "node plex2 "+two.addr, "answer nodes first")
 	s := startServer(t, corefile)
 	s.eventually(main, "127.0.1.1")
+	before := len(source(t, "home.duckdns.org.").Timeline().Since(0))
 	for range 2 {
 		old := s.instance
 		next, lost := make(chan *caddy.Instance, 2), make(chan struct{})
@@ -295,6 +297,11 @@ func TestTwoReloadsAtOnce(t *testing.T) {
 		s.eventually(main, "127.0.2.1") // the new instance asks
 		one.bad.Store(false)
 		s.eventually(main, "127.0.1.1")
+	}
+	for _, e := range source(t, "home.duckdns.org.").Timeline().Since(0)[before:] {
+		if e.Kind == timeline.Configuration && e.Level != timeline.Info {
+			t.Errorf("the timeline tells of the slower one: %s", e.Text)
+		}
 	}
 }
 

@@ -34,12 +34,21 @@ func (p *Plex) stays() {
 	}
 	if why := runtime.Refusal(); why != nil {
 		first, rest, _ := strings.Cut(why.Error(), "\n")
-		e.Text = "the changed Corefile is refused, the one before goes on: " + first
+		e.Text = "the changed Corefile is refused, the one before goes on: " + shortened(first)
 		if rest != "" {
 			e.Text += fmt.Sprintf(" (and %d more)", strings.Count(rest, "\n")+1)
 		}
 	}
 	p.happened(e)
+}
+
+// shortened returns a text that a row of a table can hold; the log has all of it.
+func shortened(text string) string {
+	const most = 160 // characters
+	if r := []rune(text); len(r) > most {
+		return string(r[:most]) + "..."
+	}
+	return text
 }
 
 // duckTold returns what tells the timeline of each report on DuckDNS.

@@ -70,10 +70,16 @@ func TestTimelineOverReloads(t *testing.T) {
 		t.Fatal("a Corefile with a mistake was taken over")
 	}
 	events := tl.Since(seen)
+	if err := s.restart(inZone(zone, "node plex1 "+n.addr, "foo")); err == nil {
+		t.Fatal("a Corefile with an unknown property was taken over")
+	}
+	seen += 2
+	if long := tl.Since(seen - 1); len(long) != 1 || !strings.HasSuffix(long[0].Text, "...") || len(long[0].Text) > 250 {
+		t.Errorf("a long list of what is allowed: got %v", long)
+	}
 	if len(events) != 1 || !strings.HasPrefix("error "+events[0].Text, goesOn+"Corefile:10: ") || !strings.HasSuffix(events[0].Text, " (and 1 more)") {
 		t.Errorf("a mistake in the Corefile: got %v", events)
 	}
-	seen++
 	if err := s.restart(good + "example.org:" + port + " {\n\tbind 127.0.0.1\n\twhoami\n}\n"); err == nil {
 		t.Fatal("a port that is taken was taken over")
 	}

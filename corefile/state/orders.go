@@ -25,8 +25,9 @@ type Orders struct {
 	File   string
 	Groups []string // the names of the `nodes` lines: who is named after one may be found yet
 
-	mu  sync.Mutex
-	bad bool // the last reading has failed
+	mu      sync.Mutex
+	bad     bool     // the last reading has failed
+	unknown []string // names that the last good reading found on nobody
 }
 
 // Read takes over what the file says now, and returns what the log is to say of it. A bad file leaves the
@@ -44,11 +45,13 @@ func (o *Orders) Read(b OrdersBoard, now time.Time) []diary.Line {
 		o.bad = false
 		lines = append(lines, o.line(diary.Info, "nothing is wrong any more"))
 	}
-	for _, unknown := range b.SetOrders(orders, now) {
-		if o.mayBeFound(unknown) {
+	said := o.unknown
+	o.unknown = b.SetOrders(orders, now)
+	for _, name := range o.unknown {
+		if o.mayBeFound(name) || slices.Contains(said, name) {
 			continue
 		}
-		lines = append(lines, o.line(diary.Warning, fmt.Sprintf("there is no node, proxy or uplink %q", unknown)))
+		lines = append(lines, o.line(diary.Warning, fmt.Sprintf("there is no node, proxy or uplink %q", name)))
 	}
 	return lines
 }

@@ -130,6 +130,7 @@ func TestOrders(t *testing.T) {
 			[]diary.Line{{Level: diary.Warning, Text: `reading the orders in FILE: there is no node, proxy or uplink "plex7"`}},
 			[]board.OrderLine{{Name: "plex7", Order: zones.OrderUp}},
 		},
+		{"of nobody still", "plex7 up # x\n", nil, []board.OrderLine{{Name: "plex7", Order: zones.OrderUp, Why: "x"}}},
 		{"of one that may be found yet", "found2 up\n", nil, []board.OrderLine{{Name: "found2", Order: zones.OrderUp}}},
 	} {
 		t.Run(step.what, func(t *testing.T) {

@@ -40,7 +40,7 @@ func (o *Orders) Set(line board.OrderLine, snap *zones.Snapshot, now time.Time) 
 	}
 	subject, known := board.Named(snap, line.Name)
 	if !known && !o.mayBeFound(line.Name) && !(line.Order == zones.NoOrder && o.holds(line.Name)) {
-		return &OrderError{o.unknown(line.Name, snap)}
+		return &OrderError{o.nobody(line.Name, snap)}
 	}
 	if line.Order != zones.NoOrder {
 		if err := check(line, now); err != nil {
@@ -72,8 +72,8 @@ func (o *Orders) holds(name string) bool {
 	return slices.ContainsFunc(orders, func(l board.OrderLine) bool { return l.Name == name })
 }
 
-// unknown says who is not there, and who is.
-func (o *Orders) unknown(name string, snap *zones.Snapshot) error {
+// nobody says who is not there, and who is.
+func (o *Orders) nobody(name string, snap *zones.Snapshot) error {
 	var names []string
 	for s := range snap.Subjects {
 		names = append(names, s.Name)
