@@ -78,6 +78,29 @@ func TestPageOfACrowdIsSmall(t *testing.T) {
 	}
 }
 
+// TestWordsOfOthers: what a probe was answered, an order's words and a Corefile's line are text on the page.
+func TestWordsOfOthers(t *testing.T) {
+	const words = `<img src=x onerror=alert(1)>"'`
+	c := full()
+	node := &c.snapshot.Nodes[0]
+	node.Why, node.OrderWhy, node.State = words, words, zones.Down
+	c.findings[0].Text = words
+	c.duckdns.IPv4.Error, c.duckdns.IPv4.Intercepted = words, words
+	c.answers[0].Why = words
+	c.timeline.Add(timeline.Event{At: noon, Level: timeline.Warning, Text: words})
+	var b bytes.Buffer
+	if err := page.Render(&b, drawn(c)); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Count(b.String(), "&lt;img src=x onerror=alert(1)&gt;&#34;&#39;"); got < 7 {
+		t.Errorf("the words are there %d times", got)
+	}
+	if strings.Contains(b.String(), "<img") {
+		t.Error("they have become an element")
+	}
+}
+
+// BenchmarkPage draws the page of a crowd from its snapshot.
 func BenchmarkPage(b *testing.B) {
 	c := crowd()
 	b.ReportAllocs()

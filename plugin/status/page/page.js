@@ -29,7 +29,8 @@ const times = () => {
       t.title = t.textContent;
     }
     const d = new Date(t.dateTime), ms = now - d;
-    write(t, t.id || t.closest("ol") ? local(d) : local(d) + (ms < -999 ? " (in " + span(ms) + ")" : " (" + span(ms) + " ago)"));
+    const far = (ms < -999 ? "in " + span(ms) : span(ms) + " ago").replaceAll(" ", "\u00a0");
+    write(t, t.id || t.closest("ol") ? local(d) : local(d) + " (" + far + ")");
   }
 };
 
