@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -186,4 +187,27 @@ func noisyCorefile(t *testing.T, lines, plugins string) string {
 		t.Fatal(err)
 	}
 	return file
+}
+
+// TestManualsAreRight: who starts from a manual's Corefile has nothing to mend.
+func TestManualsAreRight(t *testing.T) {
+	t.Parallel()
+	for _, manual := range []string{"README.md", "plugin/README.md", "proxy/README.md"} {
+		text, err := os.ReadFile(filepath.Join(root, manual))
+		if err != nil {
+			t.Fatal(err)
+		}
+		blocks := regexp.MustCompile("(?s)\n(?:~~~ |```)corefile\n(.*?\n)(?:~~~|```)\n").FindAllSubmatch(text, -1)
+		if len(blocks) == 0 {
+			t.Errorf("%s shows no Corefile", manual)
+		}
+		for _, b := range blocks {
+			for _, f := range lint.Check("Corefile", b[1]) {
+				trial := f.Code == "tls-internal" && bytes.Contains(b[1], []byte("tls      internal")) // on one machine
+				if !trial {
+					t.Errorf("%s: %v [%s]\n%s", manual, f, f.Code, b[1])
+				}
+			}
+		}
+	}
 }
