@@ -67,7 +67,7 @@ func made() *command.Program {
 				Exits: []command.Exit{{Code: 3, Meaning: "playbacks went on for longer than was to be waited"}},
 				Run:   drain,
 			},
-			{Name: "duck push", Summary: "push", Run: says("push")},
+			{Name: "duck push", Summary: "tell it", Run: says("push")},
 			{Name: "duck clear", Args: "[NAME]", Summary: "clear", Kinds: []command.Kind{"one|two"}, Run: says("clear")},
 			{Name: "__inner", Hidden: true, Run: says("inner")},
 		},
@@ -146,7 +146,7 @@ func TestHelpOfProgram(t *testing.T) {
 	const want = `usage: tool COMMAND [-h]
 
   drain NODE         take a node out of service, without breaking a playback
-  duck push          push
+  duck push          tell it
   duck clear [NAME]  clear
   help [COMMAND]     print this, or all of a command, as COMMAND -h does
 `

@@ -40,7 +40,7 @@ func (p *Page) File() string { return fmt.Sprintf("man%d/%s.%[1]d", p.Section, p
 
 // Roff returns the page as man reads it.
 func (p *Page) Roff(version string) []byte {
-	title := fmt.Sprintf("%% \"%s\" \"%d\" \"\" \"plexha %s\" \"plexha\"\n\n", strings.ToUpper(p.Title), p.Section, version)
+	title := fmt.Sprintf("%% %q \"%d\" \"\" %q \"plexha\"\n\n", strings.ToUpper(p.Title), p.Section, "plexha "+version)
 	return md2man.Render([]byte(title + p.Text))
 }
 

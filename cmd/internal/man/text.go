@@ -24,11 +24,12 @@ func (s *Sources) plexdns() string {
 func (s *Sources) plexctl() string {
 	p := s.Plexctl
 	var out strings.Builder
-	fmt.Fprintf(&out, "# NAME\n\nplexctl - %s\n\n# SYNOPSIS\n\n**plexctl** *COMMAND* [*flags*] [*arguments*]\n\n# DESCRIPTION\n\n%s\n\n# COMMANDS\n\n",
-		p.Summary, p.About)
+	fmt.Fprintf(&out, "# NAME\n\nplexctl - %s\n\n# SYNOPSIS\n\n**plexctl** *COMMAND* [*flags*] [*arguments*]\n\n", p.Summary)
+	fmt.Fprintf(&out, "# DESCRIPTION\n\n%s\n\n# COMMANDS\n\n", p.About)
 	for _, c := range p.Shown() {
 		set := c.Set()
-		fmt.Fprintf(&out, "### %s\n\n%s\n%s\n\n%s\n%s", c.Name, synopsis("plexctl", &c, set), command.Sentence(c.Summary), prose(c.About), flags(set))
+		fmt.Fprintf(&out, "### %s\n\n%s\n%s\n\n", c.Name, synopsis("plexctl", &c, set), command.Sentence(c.Summary))
+		out.WriteString(prose(c.About) + flags(set))
 		for _, e := range c.Exits {
 			fmt.Fprintf(&out, "Exit code %d: %s.\n\n", e.Code, escape(e.Meaning))
 		}

@@ -71,7 +71,10 @@ func showEvents(ctx context.Context, args []string, _ io.Reader, out, errw io.Wr
 	if told == nil {
 		return err
 	}
-	s := &show{o: &o, p: &printer{w: out}, errw: errw, paint: paints(out), labels: labels(told), shown: map[source]mark{}}
+	s := &show{
+		o: &o, p: &printer{w: out}, errw: errw, paint: paints(out),
+		labels: labels(told), zones: inSeveralZones(told), shown: map[source]mark{},
+	}
 	var all []event
 	errs := []error{err}
 	for _, one := range told {
@@ -109,6 +112,17 @@ func labels(told []sighting) map[socket.Client]string {
 	return out
 }
 
+// inSeveralZones reports whether there is more than one zone that events can be of.
+func inSeveralZones(told []sighting) bool {
+	zones := map[string]bool{}
+	for _, s := range told {
+		for _, c := range s.report.Page().Clusters {
+			zones[c.Zone] = true
+		}
+	}
+	return len(zones) > 1
+}
+
 // event is one that an instance has told.
 type event struct {
 	by socket.Client
@@ -133,6 +147,7 @@ type show struct {
 	o      *eventsOptions
 	paint  painter
 	labels map[socket.Client]string
+	zones  bool // there are several
 	errw   io.Writer
 
 	mu    sync.Mutex
@@ -247,7 +262,7 @@ func (s *show) write(e event) {
 	if label := s.labels[e.by]; label != "" {
 		words = append(words, fmt.Sprintf("%-9s", label))
 	}
-	if s.o.Zone == "" {
+	if s.zones {
 		words = append(words, plain(e.Zone))
 	}
 	words = append(words, s.paint.paint(colourOf[e.Level], plain(e.Text)))

@@ -27,9 +27,9 @@ func TestEvents(t *testing.T) {
 	for _, tc := range []struct{ args, want string }{
 		{
 			"events",
-			at(0) + "  plexdns    home.test  node plex1 is up\n" +
-				at(time.Second) + "  plexproxy  home.test  node plex1 is up\n" +
-				at(2*time.Minute) + "  plexdns    home.test  node plex1 is down: [2Jrefused\n",
+			at(0) + "  plexdns    node plex1 is up\n" +
+				at(time.Second) + "  plexproxy  node plex1 is up\n" +
+				at(2*time.Minute) + "  plexdns    node plex1 is down: [2Jrefused\n",
 		},
 		{
 			"events -zone home.test -n 2 -all",
@@ -41,6 +41,7 @@ func TestEvents(t *testing.T) {
 			`{"program":"plexdns","zone":"home.test","seq":3,"at":"2026-11-22T20:02:00Z","level":"warning","kind":"state","subject":"node plex1","text":"node plex1 is down: \u001b[2Jrefused"}` + "\n",
 		},
 		{"events -n 0", ""},
+		{"events -at " + socket.Plexproxy.Path(h.state), at(time.Second) + "  node plex1 is up\n"},
 	} {
 		if out, err := h.plexctl(tc.args); err != nil || out != tc.want {
 			t.Errorf("%s: %v\n%s\nwant\n%s", tc.args, err, out, tc.want)
@@ -78,7 +79,7 @@ func TestFollow(t *testing.T) {
 		})
 		var texts []string
 		for line := range strings.Lines(out) {
-			texts = append(texts, strings.SplitN(strings.TrimSpace(line), "  ", 3)[2])
+			texts = append(texts, strings.SplitN(strings.TrimSpace(line), "  ", 2)[1])
 		}
 		if got, want := strings.Join(texts, ", "), "two, three, one again, two again"; got != want {
 			t.Errorf("shown are %s, want %s", got, want)

@@ -44,7 +44,8 @@ written into the state folder. It stays when the waiting ends, however it does.`
 		Run:   undrain,
 	}
 	orderCommand = command.Command{
-		Name: "order", Args: "NODE up|drain|down|none", Summary: "say how a node, a proxy or an uplink is to be taken, whatever its probes say",
+		Name: "order", Args: "NODE up|drain|down|none",
+		Summary: "say how a node, a proxy or an uplink is to be taken, whatever its probes say",
 		About: `up     as if it were up
 drain  as if it were down while another one is up; playbacks go on
 down   as if it were dead

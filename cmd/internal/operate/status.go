@@ -26,7 +26,7 @@ lines say whether all is well, and if not, what is wrong since when.
 
 Colours are shown on a terminal, and nowhere if NO_COLOR is set.`,
 	Flags: &command.Flags{Define: func(set *flag.FlagSet) { new(statusOptions).define(set) }, Kinds: kinds},
-	Exits: []command.Exit{{Code: exitUnwell, Meaning: "with -check: clients feel that something is wrong, or would if one thing more failed"}},
+	Exits: []command.Exit{{Code: exitUnwell, Meaning: "with -check: something is wrong, whether clients feel it or not yet"}},
 	Run:   showStatus,
 }
 

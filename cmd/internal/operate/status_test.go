@@ -20,7 +20,8 @@ func doc() page.Doc {
 	return page.Doc{Program: "plexdns", Version: "1.2.3", At: eight, Clusters: []page.Cluster{{
 		Zone: "home.test", Level: page.Poor, Headline: "plex1 is down", Since: eight, Why: "connection refused", More: 1,
 		Troubles: []page.Trouble{
-			{Level: page.Poor, Text: "plex1 is down", Since: eight, Why: "connection\nrefused\x1b[2J"},
+			{Level: page.Poor, Text: "plex1 is down", Since: eight, Why: "connection refused"},
+			{Level: page.Poor, Text: "plex2 is an impostor", Since: eight, Why: "it says\nit is\x1b[2J plex1"},
 			{Level: page.Doubt, Text: "the record is not verified"},
 		},
 		Sections: []page.Section{
@@ -40,7 +41,7 @@ func TestText(t *testing.T) {
 
 home.test, plexdns
 
-   plex1 is down since ` + since + `: connection refused[2J
+   plex2 is an impostor since ` + since + `: it says it is[2J plex1
    the record is not verified
 
 Nodes
@@ -80,7 +81,7 @@ func TestColours(t *testing.T) {
 func TestPlain(t *testing.T) {
 	for in, want := range map[string]string{
 		"plain":             "plain",
-		" a\tb\r\nc ":       "a b  c",
+		"a\tb\r\nc ":        "a b  c",
 		"\x1b[2J\a\u009b1m": "[2J1m",
 		"\u202eevil":        "evil",
 		"\xffx":             "\ufffdx",

@@ -124,14 +124,25 @@ func sentence(t page.Trouble) string {
 func (p painter) cluster(program string, c *page.Cluster) string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "\n%s, %s\n", plain(c.Zone), program)
-	if len(c.Troubles) > 0 {
-		out.WriteByte('\n')
-	}
-	for _, t := range c.Troubles {
-		fmt.Fprintf(&out, "   %s\n", p.paint(t.Level, sentence(t)))
-	}
+	out.WriteString(p.troubles(c))
 	for i := range c.Sections {
 		out.WriteString(p.section(&c.Sections[i]))
+	}
+	return out.String()
+}
+
+// troubles lists what is not well, but for what the headline says.
+func (p painter) troubles(c *page.Cluster) string {
+	said := page.Trouble{Level: c.Level, Text: c.Headline, Since: c.Since, Why: c.Why}
+	var out strings.Builder
+	for _, t := range c.Troubles {
+		if t == said {
+			continue
+		}
+		if out.Len() == 0 {
+			out.WriteByte('\n')
+		}
+		fmt.Fprintf(&out, "   %s\n", p.paint(t.Level, sentence(t)))
 	}
 	return out.String()
 }

@@ -54,7 +54,8 @@ func (c Client) Report(ctx context.Context) (*Report, error) {
 // isReadable reports as an error that an answer has another form than this program reads.
 func (c Client) isReadable(got, want int) error {
 	if got != want {
-		return fmt.Errorf("asking %s: it tells its status in form %d, and plexctl reads %d: use the plexctl of its version", c.who(), got, want)
+		return fmt.Errorf("asking %s: it tells its status in form %d, and plexctl reads %d: use the plexctl of its version",
+			c.who(), got, want)
 	}
 	return nil
 }
