@@ -12,18 +12,18 @@ import (
 
 // Templates are given plain strings: each function that they call costs as much as dozens of those.
 
-// rowed is a row as its template has it.
-type rowed struct {
+// rowView is a row as its template has it.
+type rowView struct {
 	ID       string
 	Level    string
-	Head     celled
-	Cells    []celled
-	Forms    []formed
+	Head     cellView
+	Cells    []cellView
+	Forms    []formView
 	HasForms bool
 }
 
-// celled is a cell as its template has it.
-type celled struct {
+// cellView is a cell as its template has it.
+type cellView struct {
 	Label string // the column's title; empty: there is nothing in the cell
 	Text  string
 	Badge string
@@ -31,16 +31,17 @@ type celled struct {
 	Small string
 }
 
-// formed is a form as its template has it.
-type formed struct{ Label, Spoken, URL string }
+// formView is a form as its template has it.
+type formView struct{ Label, Spoken, URL string }
 
-func rowView(id string, columns []string, r *Row, hasForms bool) rowed {
-	v := rowed{ID: id, Level: string(r.Level), HasForms: hasForms}
+// newRowView returns a row of a table with these columns. Cells without anything in them stay so.
+func newRowView(id string, columns []string, r *Row, hasForms bool) rowView {
+	v := rowView{ID: id, Level: string(r.Level), HasForms: hasForms}
 	for _, f := range r.Forms {
-		v.Forms = append(v.Forms, formed{f.Label, f.Label + " " + f.About, f.url()})
+		v.Forms = append(v.Forms, formView{f.Label, f.Label + " " + f.About, f.url()})
 	}
 	for i, c := range r.Cells {
-		cell := celled{Text: c.Text, Badge: string(c.Badge), Clock: clockText(c.Time), Small: c.Small}
+		cell := cellView{Text: c.Text, Badge: string(c.Badge), Clock: clockText(c.Time), Small: c.Small}
 		if c != (Cell{}) {
 			cell.Label = columns[i]
 		}
