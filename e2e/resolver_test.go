@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
@@ -91,7 +92,7 @@ var lans = []lan{
 		without: map[string]string{"ALLOW_LOCAL": "REFUSED []"},
 	},
 	{
-		name: "coredns", program: "", args: []string{"-conf", "CONF", "-dns.port", "PORT"}, // the plexdns of the tests: a CoreDNS
+		name: "coredns", program: "plexdns", args: []string{"-conf", "CONF", "-dns.port", "PORT"}, // the plexdns of the tests: a CoreDNS
 		conf: func(l *lanStage, lines, _ string) string {
 			return lines + fmt.Sprintf(". {\n    forward . %s\n    cache\n}\n", l.dead)
 		},
@@ -244,8 +245,8 @@ func (r *lan) start(t, parent *testing.T, printed string) netip.AddrPort {
 		t.Fatal(err)
 	}
 	program := r.program
-	if program == "" {
-		program = programs.path(t, "plexdns")
+	if program == "plexdns" {
+		program = programs.path(t, program)
 	}
 	var args []string
 	for _, a := range r.args {
@@ -282,61 +283,89 @@ func says(at netip.AddrPort, name string, qtype uint16, within time.Duration) st
 }
 
 // TestResolvers: with the printed lines real resolvers answer as plexdns does, with their protection against rebinding
-// on, validating, and without Internet; and follow when a node dies.
+// on, validating, and without Internet; and follow when a node dies. Without one of the lines they do not.
 func TestResolvers(t *testing.T) {
 	t.Parallel()
 	h := newHome(t, homeConfig{lines: []string{"answer nodes first", "ttl 2s 1s", "negative 2s"}})
-	node1, node2 := h.nodes[0].addr.Addr().String(), h.nodes[1].addr.Addr().String()
-	at := map[string]netip.AddrPort{}
+	running := map[string]netip.AddrPort{}
+	var caching netip.AddrPort
 	for _, r := range lans {
 		t.Run(r.name, func(st *testing.T) {
-			if r.program != "" {
+			if r.program != "plexdns" {
 				gate.Need(st, gate.Tool(r.program))
 			}
-			at[r.name] = r.start(st, t, h.printed(st, r.name))
-			keepsTTL(st, at[r.name], max(2*time.Second, r.minTTL))
-			got := map[string]string{}
-			ask := func(what, name string, qtype uint16) { got[what] = says(at[r.name], name, qtype, 10*time.Second) }
-			ask("the main name", mainName, dns.TypeA)
-			ask("a node's name", "plex2."+zone, dns.TypeA)
-			ask("the apex", zone, dns.TypeA)
-			ask("a family that it lacks", mainName, dns.TypeAAAA)
-			ask("HTTPS", mainName, dns.TypeHTTPS)
-			ask("no such name", "nothing."+zone, dns.TypeA)
-			want := map[string]string{
-				"the main name": "NOERROR [" + node1 + "]", "a node's name": "NOERROR [" + node2 + "]", "the apex": "NOERROR [" + node1 + "]",
-				"a family that it lacks": "NOERROR []", "HTTPS": "NOERROR []", "no such name": "NXDOMAIN []",
+			text := h.printed(st, r.name)
+			running[r.name] = r.start(st, t, text)
+			h.answersThrough(st, running[r.name], r.minTTL)
+			for word, want := range r.without {
+				st.Run("without "+word, func(st *testing.T) { r.needs(st, text, word, want) })
 			}
-			if diff := cmp.Diff(want, got); diff != "" {
-				st.Errorf("(-want +got):\n%s", diff)
+			if r.name == "unbound" {
+				caching = r.start(st, t, drop(text, "forward-no-cache:"))
 			}
 		})
 	}
-	stale := h.caching(t)
-	h.nodes[0].kill()
-	died := time.Now()
-	for _, r := range lans {
-		if !at[r.name].IsValid() {
+	node1, node2 := "NOERROR "+fmt.Sprint(addrs(h.nodes[0])), "NOERROR "+fmt.Sprint(addrs(h.nodes[1]))
+	for _, at := range append(slices.Collect(maps.Values(running)), caching) {
+		if !at.IsValid() {
 			continue // it was skipped, or has failed
 		}
-		t.Run(r.name+" follows", func(st *testing.T) {
-			eventually(st, 10*time.Second, func() error {
-				if got := says(at[r.name], mainName, dns.TypeA, 3*time.Second); got != "NOERROR ["+node2+"]" {
-					return fmt.Errorf("%s answers %s, want %s", r.name, got, node2)
-				}
-				return nil
-			})
-			st.Logf("%s follows %s after the node's death", r.name, time.Since(died).Round(time.Millisecond))
-		})
+		if got := says(at, mainName, dns.TypeA, 10*time.Second); got != node1 {
+			t.Errorf("before a node's death the answer at %s is %s, want %s", at, got, node1)
+		}
 	}
-	if !stale.IsValid() {
+	h.nodes[0].kill()
+	died := time.Now()
+	for name, at := range running {
+		eventually(t, 10*time.Second, func() error {
+			if got := says(at, mainName, dns.TypeA, 3*time.Second); got != node2 {
+				return fmt.Errorf("%s answers %s, want %s", name, got, node2)
+			}
+			return nil
+		})
+		t.Logf("%s follows %s after the node's death", name, time.Since(died).Round(time.Millisecond))
+	}
+	if !caching.IsValid() {
 		return
 	}
-	t.Run("unbound follows because it asks each time", func(st *testing.T) {
-		if got := says(stale, mainName, dns.TypeA, 3*time.Second); got != "NOERROR ["+node1+"]" {
-			st.Errorf("with serve-expired and without forward-no-cache it answers %s, want the dead %s", got, node1)
-		}
-	})
+	// It is asked for the first time since.
+	if got := says(caching, mainName, dns.TypeA, 3*time.Second); got != node1 {
+		t.Errorf("with serve-expired and without forward-no-cache it answers %s, want the dead %s", got, node1)
+	}
+}
+
+// answersThrough compares what a resolver says of the home with what plexdns does.
+func (h *home) answersThrough(t *testing.T, at netip.AddrPort, minTTL time.Duration) {
+	t.Helper()
+	keepsTTL(t, at, max(2*time.Second, minTTL))
+	node1, node2 := "NOERROR "+fmt.Sprint(addrs(h.nodes[0])), "NOERROR "+fmt.Sprint(addrs(h.nodes[1]))
+	got := map[string]string{}
+	ask := func(what, name string, qtype uint16) { got[what] = says(at, name, qtype, 10*time.Second) }
+	ask("the main name", mainName, dns.TypeA)
+	ask("a node's name", "plex2."+zone, dns.TypeA)
+	ask("the apex", zone, dns.TypeA)
+	ask("a family that it lacks", mainName, dns.TypeAAAA)
+	ask("HTTPS", mainName, dns.TypeHTTPS)
+	ask("no such name", "nothing."+zone, dns.TypeA)
+	want := map[string]string{
+		"the main name": node1, "a node's name": node2, "the apex": node1,
+		"a family that it lacks": "NOERROR []", "HTTPS": "NOERROR []", "no such name": "NXDOMAIN []",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// needs fails unless the resolver answers otherwise without the lines that hold a word.
+func (r *lan) needs(t *testing.T, printed, word, want string) {
+	t.Helper()
+	short := drop(printed, word)
+	if short == printed {
+		t.Fatalf("no line holds it:\n%s", printed)
+	}
+	if got := says(r.start(t, t, short), mainName, dns.TypeA, 2*time.Second); got != want {
+		t.Errorf("it answers %s, want %s", got, want)
+	}
 }
 
 // keepsTTL fails if a client is told to keep the main name's address for longer.
@@ -351,42 +380,5 @@ func keepsTTL(t *testing.T, at netip.AddrPort, most time.Duration) {
 		if ttl := time.Duration(rr.Header().Ttl) * time.Second; ttl > most {
 			t.Errorf("%s: it may be kept for %s, want at most %s", rr, ttl, most)
 		}
-	}
-}
-
-// caching starts an Unbound without the line that has it ask each time, and asks it for the main name.
-func (h *home) caching(t *testing.T) (at netip.AddrPort) {
-	t.Helper()
-	i := slices.IndexFunc(lans, func(r lan) bool { return r.name == "unbound" })
-	t.Run("unbound with a cache", func(st *testing.T) {
-		gate.Need(st, gate.Tool("unbound"))
-		at = lans[i].start(st, t, drop(h.printed(st, "unbound"), "forward-no-cache:"))
-		if got, want := says(at, mainName, dns.TypeA, 10*time.Second), fmt.Sprint("NOERROR ", addrs(h.nodes[0])); got != want {
-			st.Errorf("it answers %s, want %s", got, want)
-		}
-	})
-	return at
-}
-
-// TestResolversNeedEachLine: what TestResolvers asks fails without each of the lines that are there for it.
-func TestResolversNeedEachLine(t *testing.T) {
-	t.Parallel()
-	h := newHome(t, homeConfig{lines: []string{"answer nodes first"}})
-	for _, r := range lans {
-		t.Run(r.name, func(t *testing.T) {
-			if r.program != "" {
-				gate.Need(t, gate.Tool(r.program))
-			}
-			text := h.printed(t, r.name)
-			for word, want := range r.without {
-				short := drop(text, word)
-				if short == text {
-					t.Fatalf("no line holds %q:\n%s", word, text)
-				}
-				if got := says(r.start(t, t, short), mainName, dns.TypeA, 2*time.Second); got != want {
-					t.Errorf("without %q it answers %s, want %s", word, got, want)
-				}
-			}
-		})
 	}
 }
