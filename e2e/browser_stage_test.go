@@ -78,6 +78,7 @@ func startBrowser(tb testing.TB, ns string) *browser {
 		chromedp.ExecPath(program), chromedp.DisableGPU, chromedp.CombinedOutput(said),
 		chromedp.Env("HOME="+own, "XDG_CONFIG_HOME="+own, "XDG_CACHE_HOME="+own),
 		chromedp.Flag("host-resolver-rules", "MAP "+elsewhere+" 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1, EXCLUDE 198.18.*"),
+		chromedp.Flag("no-sandbox", true), // it opens the tests' own pages, and root and containers have none for it
 		chromedp.Flag("no-proxy-server", true),
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-domain-reliability", true),
