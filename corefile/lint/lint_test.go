@@ -181,7 +181,8 @@ var unwise = []struct {
 	{"forward to ourselves", []string{"tls://1.1.1.1", "127.0.0.1"}, "12 warning forward-self plexdns"},
 	{"forward to the address that is bound", append(plugins("bind 192.168.1.53"), "tls://1.1.1.1", "192.168.1.1 192.168.1.53:53"), "12 warning forward-self plexdns"},
 	{
-		"forward to the port of a key", []string{"home.duckdns.org {", "dns://home.duckdns.org:5353 home.duckdns.org:5354 {", "tls://1.1.1.1", "127.0.0.1:5354"},
+		"forward to the port of a key",
+		[]string{"home.duckdns.org {", "dns://home.duckdns.org:5353 home.duckdns.org:5354 {", "tls://1.1.1.1", "127.0.0.1:5354"},
 		"12 warning forward-self plexdns",
 	},
 	{"forward over TLS to plain", []string{"home.duckdns.org {", "tls://home.duckdns.org {", "tls://1.1.1.1", "127.0.0.1"}, ""},
