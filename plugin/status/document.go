@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"plexha/corefile/lint"
 	"plexha/plugin/wanip"
 	"plexha/zones"
+	"plexha/zones/timeline"
 )
 
 // Version is that of [Document]. It grows when something is renamed or taken away, not when something is added.
@@ -26,12 +28,13 @@ type Document struct {
 
 // Cluster is one plex block, as one snapshot has it.
 type Cluster struct {
-	Zone     string    `json:"zone"`     // its first one, as a person writes it
-	Snapshot uint64    `json:"snapshot"` // its number, which grows with each change
-	At       time.Time `json:"at"`       // when the last change was
-	Ready    bool      `json:"ready"`    // the first round of probes has ended
-	Isolated bool      `json:"isolated"` // the canary is silent too: we are the ones cut off, and verdicts are held
-	Nodes    []Node    `json:"nodes"`    // in file order, as are the others
+	Zone     string    `json:"zone"`             // its first one, as a person writes it
+	Snapshot uint64    `json:"snapshot"`         // its number, which grows with each change
+	At       time.Time `json:"at"`               // when the last change was
+	Ready    bool      `json:"ready"`            // the first round of probes has ended
+	Changed  time.Time `json:"changed,omitzero"` // when something last went wrong or right again: doubts, orders and reloads apart
+	Isolated bool      `json:"isolated"`         // the canary is silent too: we are the ones cut off, and verdicts are held
+	Nodes    []Node    `json:"nodes"`            // in file order, as are the others
 	Proxies  []Proxy   `json:"proxies"`
 	Uplinks  []Uplink  `json:"uplinks"`
 	DuckDNS  *DuckDNS  `json:"duckdns,omitzero"` // without a `duckdns` line there is none
@@ -157,7 +160,18 @@ func render(src Source) Cluster {
 		c.Stalled = append(c.Stalled, s.String())
 	}
 	c.Findings = append([]lint.Finding{}, src.Findings()...)
+	c.Changed = changed(src.Timeline().Since(0))
 	return c
+}
+
+// changed returns when something last went wrong, or right again.
+func changed(events []timeline.Event) time.Time {
+	for _, e := range slices.Backward(events) {
+		if e.Level != timeline.Doubt && e.Kind != timeline.Order && e.Kind != timeline.Configuration {
+			return utc(e.At)
+		}
+	}
+	return time.Time{}
 }
 
 func uplinks(snap *zones.Snapshot, reports []wanip.Report) []Uplink {

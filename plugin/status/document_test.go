@@ -20,6 +20,7 @@ import (
 	"plexha/plugin/status"
 	"plexha/plugin/wanip"
 	"plexha/zones"
+	"plexha/zones/timeline"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -174,5 +175,35 @@ func TestDocumentIsReadBack(t *testing.T) {
 	sameToo := cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })
 	if diff := cmp.Diff(want, got, same, sameToo); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestChanged: what is in doubt is no change, nor is what the operator does.
+func TestChanged(t *testing.T) {
+	event := func(level timeline.Level, kind timeline.Kind) timeline.Event {
+		return timeline.Event{At: after(time.Minute), Level: level, Kind: kind}
+	}
+	for _, tc := range []struct {
+		name string
+		last timeline.Event
+		want time.Time
+	}{
+		{"somebody is down", event(timeline.Warning, timeline.State), after(time.Minute)},
+		{"DuckDNS takes it again", event(timeline.Info, timeline.DuckDNS), after(time.Minute)},
+		{"a doubt", event(timeline.Doubt, timeline.State), noon},
+		{"an order", event(timeline.Info, timeline.Order), noon},
+		{"a reload", event(timeline.Info, timeline.Configuration), noon},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			c := home("home.test.")
+			c.timeline.Add(timeline.Event{At: noon, Level: timeline.Info, Kind: timeline.State})
+			c.timeline.Add(tc.last)
+			if got := status.Render(c).Changed; !got.Equal(tc.want) || got.Location() != time.UTC {
+				t.Errorf("got %v, want %v", got, tc.want)
+			}
+		})
+	}
+	if got := status.Render(home("home.test.")).Changed; !got.IsZero() {
+		t.Errorf("before anything has happened: %v", got)
 	}
 }

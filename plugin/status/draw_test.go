@@ -118,6 +118,7 @@ func TestHeadline(t *testing.T) {
 		want []string // the headline, then the troubles
 	}{
 		{"all is well", func(*status.Cluster) {}, []string{"good: all is well since 12:00:00"}},
+		{"all is well again", func(c *status.Cluster) { c.Changed = since }, []string{"good: all is well since 12:01:00"}},
 		{"nobody was asked yet", func(c *status.Cluster) { c.Ready = false; down(&c.Nodes[0].Health) }, []string{"quiet: starting: everybody is asked for the first time"}},
 		{"a node is down", func(c *status.Cluster) { down(&c.Nodes[0].Health) }, []string{
 			"poor: plex1 is down since 12:01:00: connection refused", "poor: plex1 is down since 12:01:00: connection refused",

@@ -138,9 +138,9 @@ func findingTroubles(findings []lint.Finding) []page.Trouble {
 	}
 }
 
-// lastChange returns when a node, a proxy or an uplink last came into the state in which it is.
+// lastChange returns when something last went wrong, or right again.
 func lastChange(c *Cluster) time.Time {
-	var last time.Time
+	last := c.Changed
 	newer := func(h *Health) {
 		if h.Since.After(last) {
 			last = h.Since
