@@ -44,6 +44,7 @@ type Cluster struct {
 	opts   Options
 	pins   *affinity.Table
 	plays  *playback.Table
+	began  time.Time // when playbacks began to be seen
 	file   pinsFile
 	admin  administration
 	past   chronicle
@@ -70,7 +71,7 @@ func New(zone string, opts Options) *Cluster {
 	}
 	pins := affinity.NewTable(maxPins)
 	return &Cluster{
-		zone: zone, opts: opts, pins: pins, plays: playback.NewTable(maxPlaybacks),
+		zone: zone, opts: opts, pins: pins, plays: playback.NewTable(maxPlaybacks), began: time.Now(),
 		file:  pinsFile{table: pins, log: opts.Log},
 		admin: administration{doors: map[door]*knowledge{}},
 		subs:  map[chan struct{}]struct{}{},

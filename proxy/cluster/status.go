@@ -49,12 +49,16 @@ type Status struct {
 	Isolated bool         `json:"isolated"` // the canary is silent too: we are the ones cut off, and verdicts are held
 	Nodes    []NodeStatus `json:"nodes"`    // in file order, those that were found last
 	// Playing is the playbacks that this proxy sees, in the order in which they began.
-	Playing      []playback.Playback `json:"playing"`
-	Hosts        []HostStatus        `json:"hosts"`                  // the names of the first zone, and where they lead
-	Certificates []Certificate       `json:"certificates,omitempty"` // those that are served
-	Pins         int                 `json:"pins"`                   // clients and tokens whose node is known
-	Sessions     int                 `json:"sessions"`               // sessions whose node is known
-	Stalled      []string            `json:"stalled,omitempty"`      // whose probes give no sign of life
+	Playing []playback.Playback `json:"playing"`
+	// WatchingSince is when the process began to look for playbacks. What has played since before shows at its next
+	// sign: apps send a timeline every 10 or 20 seconds.
+	WatchingSince time.Time `json:"watching_since"`
+
+	Hosts        []HostStatus  `json:"hosts"`                  // the names of the first zone, and where they lead
+	Certificates []Certificate `json:"certificates,omitempty"` // those that are served
+	Pins         int           `json:"pins"`                   // clients and tokens whose node is known
+	Sessions     int           `json:"sessions"`               // sessions whose node is known
+	Stalled      []string      `json:"stalled,omitempty"`      // whose probes give no sign of life
 }
 
 // HostStatus is where a name leads.
@@ -99,7 +103,7 @@ func (c *Cluster) Status(now time.Time) Status {
 	s := Status{
 		Zone: c.domain(), Version: c.opts.Version, At: now.UTC(), Ready: word,
 		Nodes: []NodeStatus{}, Playing: append([]playback.Playback{}, c.plays.List(now)...), Hosts: []HostStatus{},
-		Pins: sizes.Pins, Sessions: sizes.Sessions,
+		WatchingSince: c.began.UTC(), Pins: sizes.Pins, Sessions: sizes.Sessions,
 	}
 	for _, subject := range c.Stalled(now) {
 		s.Stalled = append(s.Stalled, subject.String())

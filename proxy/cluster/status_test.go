@@ -27,7 +27,7 @@ func golden(t *testing.T, name string, s cluster.Status) {
 		t.Fatal(err)
 	}
 	got := regexp.MustCompile(`127\.0\.0\.1:\d+`).ReplaceAllString(string(text), "127.0.0.1:PORT")
-	got = regexp.MustCompile(`"since": "[^"]+Z"`).ReplaceAllString(got, `"since": "TIME"`) + "\n"
+	got = regexp.MustCompile(`since": "[^"]+Z"`).ReplaceAllString(got, `since": "TIME"`) + "\n"
 	file := filepath.Join("testdata", name)
 	if *update {
 		if err := os.WriteFile(file, []byte(got), 0o600); err != nil {

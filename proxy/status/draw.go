@@ -127,8 +127,13 @@ func administration(n *cluster.NodeStatus) page.Cell {
 	}
 }
 
-// shownPlaybacks bounds the rows of playbacks.
-const shownPlaybacks = 20
+const (
+	// shownPlaybacks bounds the rows of playbacks.
+	shownPlaybacks = 20
+	// nextSign is how long it takes until all that plays has given a sign: apps send a timeline every 10 or 20
+	// seconds.
+	nextSign = 30 * time.Second
+)
 
 // playbacks is the table of what is played.
 func playbacks(s *cluster.Status) page.Section {
@@ -136,7 +141,10 @@ func playbacks(s *cluster.Status) page.Section {
 		Name: "playbacks", Title: "Playbacks", Columns: []string{"Node", "State"},
 		Note: "Nobody plays through this proxy. What goes past it is not seen.",
 	}
-	if len(s.Playing) > 0 {
+	switch {
+	case s.At.Sub(s.WatchingSince) < nextSign:
+		out.Note = "This proxy has just started: what plays is seen at its next sign, within some seconds."
+	case len(s.Playing) > 0:
 		out.Note = fmt.Sprintf("%s through this proxy. What goes past it is not seen.", count(len(s.Playing), "playback", "playbacks"))
 	}
 	for i, p := range s.Playing {

@@ -276,3 +276,15 @@ func BenchmarkPage(b *testing.B) {
 	}
 	b.ReportMetric(float64(out.Len()), "bytes")
 }
+
+// TestAfterAStart nobody knows yet who plays.
+func TestAfterAStart(t *testing.T) {
+	for ago, want := range map[time.Duration]bool{time.Second: true, 29 * time.Second: true, 30 * time.Second: false} {
+		s := home(up("plex1"))
+		s.WatchingSince = before(ago)
+		note := drawn(s).Sections[1].Note
+		if got := strings.Contains(note, "has just started"); got != want {
+			t.Errorf("%v after the start: %q", ago, note)
+		}
+	}
+}

@@ -35,7 +35,7 @@ func down(name zones.NodeName) cluster.NodeStatus {
 
 // home is a cluster of some nodes.
 func home(nodes ...cluster.NodeStatus) cluster.Status {
-	s := cluster.Status{Zone: "home.duckdns.org", Version: "1.2.3", At: noon, Ready: "ready", Nodes: nodes}
+	s := cluster.Status{Zone: "home.duckdns.org", Version: "1.2.3", At: noon, Ready: "ready", Nodes: nodes, WatchingSince: before(time.Hour)}
 	for i := range nodes {
 		name := string(nodes[i].Name)
 		s.Hosts = append(s.Hosts, cluster.HostStatus{Host: name + "." + s.Zone, To: []zones.NodeName{nodes[i].Name}, Why: "the node alone"})
