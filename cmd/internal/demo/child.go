@@ -14,6 +14,7 @@ const (
 	kindPlexdns   = "plexdns"
 	kindPlexproxy = "plexproxy"
 	kindPlex      = "plex"
+	kindJanitor   = "janitor"
 )
 
 // Program is a program's main function: it takes the arguments after the program's name and returns the
@@ -36,14 +37,17 @@ func (p Programs) of(kind string) Program {
 }
 
 // Child is this program as a child of the demo, to be called with the arguments after [ChildCommand]: plexdns or
-// plexproxy with the further arguments, or a stand-in, `plex ADDRESS OPTIONS`. It returns the exit code when that
-// ends, or when in does, because the demo has ended.
+// plexproxy with the further arguments, a stand-in, `plex ADDRESS OPTIONS`, or who tidies up, `janitor FOLDER`. It
+// returns the exit code when that ends, or when in does, because the demo has ended.
 func Child(ctx context.Context, args []string, in io.Reader, out, errw io.Writer, p Programs) int {
 	ctx, cancel := context.WithCancel(ctx)
 	go func() {
 		defer cancel()
 		_, _ = io.Copy(io.Discard, in)
 	}()
+	if len(args) > 0 && args[0] == kindJanitor {
+		return tidy(ctx, args[1:], out)
+	}
 	if len(args) > 0 {
 		if program := p.of(args[0]); program != nil {
 			return runProgram(ctx, program, args[1:], out, errw)

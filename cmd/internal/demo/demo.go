@@ -55,7 +55,11 @@ func Run(ctx context.Context, args []string, in io.Reader, out, errw io.Writer) 
 	// Connections to a proxy that is killed break, which is no reason to end. Whoever reads our output and is gone
 	// shows in the error of the next write.
 	signal.Ignore(syscall.SIGPIPE)
-	h, err := newHome(ctx)
+	var terminal *tty
+	if !o.script {
+		terminal = terminalOf(in, out)
+	}
+	h, err := newHome(ctx, terminal.file())
 	if err != nil {
 		return err
 	}
@@ -67,7 +71,7 @@ func Run(ctx context.Context, args []string, in io.Reader, out, errw io.Writer) 
 	if o.script {
 		err = Play(h.ctx, h.world(), out)
 	} else {
-		err = h.stay(in, out)
+		err = h.stay(terminal, in, out)
 	}
 	if err != nil {
 		h.showLogs(errw)
@@ -109,23 +113,25 @@ func (h *home) open(out io.Writer) error {
 }
 
 // stay leaves all of it to a person.
-func (h *home) stay(in io.Reader, out io.Writer) error {
-	p := &page{w: out}
+func (h *home) stay(t *tty, in io.Reader, out io.Writer) error {
+	w, p := h.world(), &page{w: out}
+	if err := w.settle(h.ctx); err != nil {
+		return err
+	}
 	h.invite(p)
 	if p.err != nil {
 		return p.err
 	}
-	t, ok := terminalOf(in, out)
-	if !ok {
+	if t == nil {
 		p.printf("Each key with Enter:\n\n%s\n\n", keysHelp)
-		return errors.Join(p.err, Stay(h.ctx, h.world(), in, out))
+		return errors.Join(p.err, Stay(h.ctx, w, in, out))
 	}
 	restore, err := t.raw()
 	if err != nil {
 		return err
 	}
 	defer restore()
-	return Screen(h.ctx, h.world(), Terminal{In: in, Out: out, Size: t.size})
+	return Screen(h.ctx, w, Terminal{In: in, Out: out, Size: t.size})
 }
 
 // introduce says what there is.
@@ -160,14 +166,18 @@ func (h *home) showLogs(errw io.Writer) {
 	if h.outer.Err() != nil {
 		return
 	}
-	for name, p := range map[string]*process{"plexdns": h.plexdns, "plexproxy": h.cast[Proxy]} {
-		if p == nil {
-			continue
-		}
-		_, _ = fmt.Fprintf(errw, "\nthe log of %s:\n", name) // nobody left to tell
-		for line := range strings.Lines(p.log.String()) {
-			_, _ = fmt.Fprintf(errw, "   %s", line)
-		}
+	showLog(errw, Plexdns, h.plexdns)
+	showLog(errw, Plexproxy, h.cast[Proxy])
+}
+
+// showLog shows what a program said, if it was started.
+func showLog(errw io.Writer, r Reporter, p *process) {
+	if p == nil {
+		return
+	}
+	_, _ = fmt.Fprintf(errw, "\nthe log of %s:\n", r) // nobody left to tell
+	for line := range strings.Lines(p.log.String()) {
+		_, _ = fmt.Fprintf(errw, "   %s", line)
 	}
 }
 

@@ -26,6 +26,7 @@ type home struct {
 	cancel  context.CancelCauseFunc
 	exe     string // this program, which is each child's as well
 	dir     string // the temporary folder
+	janitor *janitor
 	net     *internet
 	plexdns *process
 	cast    map[Member]*process
@@ -36,8 +37,9 @@ type home struct {
 // errClosing ends the children when the demo is over.
 var errClosing = errors.New("the demo is over")
 
-// newHome finds ports and makes the folder. It starts nothing; close it all the same.
-func newHome(ctx context.Context) (*home, error) {
+// newHome finds ports and makes the folder. It starts nobody but who tidies up, the terminal too unless it is nil.
+// Close it all the same.
+func newHome(ctx context.Context, terminal *os.File) (*home, error) {
 	if err := checkLoopback(bindable(ctx)); err != nil {
 		return nil, err
 	}
@@ -55,6 +57,9 @@ func newHome(ctx context.Context) (*home, error) {
 	}
 	h := &home{Places: places, outer: ctx, exe: exe, dir: dir, cast: map[Member]*process{}}
 	h.ctx, h.cancel = context.WithCancelCause(ctx)
+	if h.janitor, err = hire(exe, dir, terminal); err != nil {
+		return nil, errors.Join(err, h.close())
+	}
 	return h, nil
 }
 
@@ -273,7 +278,11 @@ func (h *home) close() error {
 	if h.net != nil {
 		h.net.close()
 	}
-	if err := os.RemoveAll(h.dir); err != nil {
+	err := os.RemoveAll(h.dir)
+	if h.janitor != nil {
+		h.janitor.dismiss()
+	}
+	if err != nil {
 		return fmt.Errorf("removing the demo's folder: %w", err)
 	}
 	return nil

@@ -65,3 +65,13 @@ func (l look[T]) miss(cause error, last T, err error) error {
 		return fmt.Errorf("%s: %w: got %v, want %s", l.what, cause, last, l.want)
 	}
 }
+
+// settle returns when all are up.
+func (w World) settle(ctx context.Context) error {
+	_, err := until(ctx, look[Answer]{
+		what: "starting it all", want: leadsTo(Proxy).words,
+		see:   func(ctx context.Context) (Answer, error) { return w.Ask(ctx, inside()) },
+		right: leadsTo(Proxy).holds,
+	})
+	return err
+}

@@ -1,0 +1,9 @@
+//go:build !unix
+
+package demo
+
+import "syscall"
+
+func janitorAttr() *syscall.SysProcAttr { return nil }
+
+func ignoreTerminal() {}
