@@ -26,7 +26,11 @@ type Options struct {
 
 // New returns what answers at a listener.
 func New(o Options) *door.Door {
-	s := &shower{o}
+	s := &shower{Options: o}
+	s.studios = map[bool]*page.Studio{
+		true:  page.NewStudio(func() page.Doc { return s.doc(true) }),
+		false: page.NewStudio(func() page.Doc { return s.doc(false) }),
+	}
 	return &door.Door{
 		Socket: o.Socket, Line: "proxy_status",
 		Public: func() bool { return o.Public },
@@ -42,7 +46,11 @@ func New(o Options) *door.Door {
 }
 
 // shower shows the clusters of one listener.
-type shower struct{ Options }
+type shower struct {
+	Options
+
+	studios map[bool]*page.Studio // for this machine, and for others
+}
 
 func (s *shower) document(w http.ResponseWriter, _ *http.Request, _ bool) error {
 	return door.WriteJSON(w, Render(s.Version, s.Sources(), time.Now()))
@@ -67,7 +75,7 @@ func (s *shower) page(w http.ResponseWriter, _ *http.Request, local bool) error 
 func (s *shower) live(w http.ResponseWriter, r *http.Request, local bool) error {
 	news, end := s.news(r.Context())
 	defer end()
-	return page.Live(w, r, news, func() page.Doc { return s.doc(local) })
+	return s.studios[local].Live(w, r, news)
 }
 
 // news returns a channel that holds a value whenever one of the clusters has news, and a function that ends the
