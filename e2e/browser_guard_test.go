@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -92,21 +93,9 @@ func TestPageOfAnotherSite(t *testing.T) {
 	b := theBrowser(t)
 	p := newPages(t, twoNodes(t))
 	p.each(t, func(t *testing.T, program, address string) {
-		trap := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Content-Type", "text/html")
-			order := html.EscapeString(address + "order?name=plex1&order=down")
-			if r.URL.Path == "/form" {
-				fmt.Fprintf(w, `<!doctype html><form method="post" action="%s"><button id="win">Win!</button></form>`, order)
-				return
-			}
-			fmt.Fprintf(w, `<!doctype html><img src="%[1]s"><p id="done"></p><script>
-				const read = fetch("%[2]sstatus.json").then(r => r.text());
-				const write = fetch("%[1]s", {method: "POST", mode: "no-cors", credentials: "include"});
-				Promise.allSettled([read, write]).then(all => document.getElementById("done").innerText = all.map(r => r.status).join(" "));
-			</script>`, order, html.EscapeString(address))
-		}))
+		trap := httptest.NewServer(trapFor(address))
 		defer trap.Close()
-		for _, host := range []string{elsewhere, "localhost"} { // another site, and another origin of the same one
+		for _, host := range []string{elsewhere, "127.0.0.1"} { // another site, and another origin of the same one
 			site := strings.Replace(trap.URL, "127.0.0.1", host, 1)
 			tab := b.blank(t, phone)
 			tab.visit(site + "/form")
@@ -114,6 +103,9 @@ func TestPageOfAnotherSite(t *testing.T) {
 			tab.shows(10*time.Second, `location.href.startsWith(%q) && /origin|site|page/.test(document.body.innerText)`, address)
 			tab.visit(site + "/script")
 			tab.shows(10*time.Second, `document.getElementById('done').innerText.startsWith('rejected ')`)
+			if want := address + "order?name=plex1&order=down"; !slices.Contains(tab.asked(), want) {
+				t.Errorf("the trap has not asked for %s, but for %q", want, tab.asked())
+			}
 		}
 		if err := p.ordered(program, "plex1", ""); err != nil {
 			t.Error(err)
@@ -124,15 +116,30 @@ func TestPageOfAnotherSite(t *testing.T) {
 		if text := eval[string](rebound, `document.body.innerText`); strings.Contains(text, "plex1") || !strings.Contains(text, elsewhere) {
 			t.Errorf("by a name that is not ours the page says:\n%s", text)
 		}
-		for path, want := range map[string]int{
-			"/": http.StatusMisdirectedRequest, "/status.json": http.StatusMisdirectedRequest, "/events.json": http.StatusMisdirectedRequest,
-		} {
+		for _, path := range []string{"/", "/status.json", "/events.json"} {
 			status, body := p.request(http.MethodGet, p.urls[program]+path, host(elsewhere))
-			if status != want || strings.Contains(string(body), "plex1") {
-				t.Errorf("GET %s of %s: %d, want %d: %s", path, elsewhere, status, want, body)
+			if status != http.StatusMisdirectedRequest || strings.Contains(string(body), "plex1") {
+				t.Errorf("GET %s of %s: %d, want 421: %s", path, elsewhere, status, body)
 			}
 		}
 	})
+}
+
+// trapFor serves pages that give an order at an address: one when its button is pressed, another one by itself.
+func trapFor(address string) http.HandlerFunc {
+	order := address + "order?name=plex1&order=down"
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		if r.URL.Path == "/form" {
+			fmt.Fprintf(w, `<!doctype html><form method="post" action="%s"><button id="win">Win!</button></form>`, html.EscapeString(order))
+			return
+		}
+		fmt.Fprintf(w, `<!doctype html><img src="%s"><p id="done"></p><script>
+			const read = fetch(%q).then(r => r.text());
+			const write = fetch(%q, {method: "POST", mode: "no-cors", credentials: "include"});
+			Promise.allSettled([read, write]).then(all => document.getElementById("done").innerText = all.map(r => r.status).join(" "));
+		</script>`, html.EscapeString(order), address+"status.json", order)
+	}
 }
 
 // host names another host than that which is asked.
