@@ -201,9 +201,10 @@ func anchorOfBIND() string {
 }
 
 // printed returns what plexctl prints for a resolver of the home.
-func (h *home) printed(t *testing.T, resolver string) string {
+func (h *home) printed(t *testing.T, resolver string, flags ...string) string {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), programs.path(t, "plexctl"), "resolver", resolver, "-conf", h.dns.file()).CombinedOutput()
+	args := append([]string{"resolver", resolver, "-conf", h.dns.file()}, flags...)
+	out, err := exec.CommandContext(t.Context(), programs.path(t, "plexctl"), args...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("plexctl resolver %s: %v\n%s", resolver, err, out)
 	}
@@ -300,6 +301,16 @@ func TestResolvers(t *testing.T) {
 			for word, want := range r.without {
 				st.Run("without "+word, func(st *testing.T) { r.needs(st, text, word, want) })
 			}
+			st.Run("one of two plexdns", func(st *testing.T) {
+				down := netip.AddrPortFrom(inside, freePort(st, inside)).String()
+				at := r.start(st, st, h.printed(st, r.name, "-at", down, "-at", h.dns.addr.String()))
+				eventually(st, 10*time.Second, func() error {
+					if got, want := says(at, mainName, dns.TypeA, 5*time.Second), "NOERROR "+fmt.Sprint(addrs(h.nodes[0])); got != want {
+						return fmt.Errorf("with the other one down it answers %s, want %s", got, want)
+					}
+					return nil
+				})
+			})
 			if r.name == "unbound" {
 				caching = r.start(st, t, drop(text, "forward-no-cache:"))
 			}
