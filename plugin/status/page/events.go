@@ -82,9 +82,6 @@ func (s *stream) tellEvents(entries []Entry, numbered bool) error {
 		}
 		all = append(all, next)
 	}
-	if len(all) == 0 {
-		return nil
-	}
 	return s.tell(all...)
 }
 

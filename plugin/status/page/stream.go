@@ -27,9 +27,6 @@ type stream struct {
 // newStream begins the answer.
 func newStream(w http.ResponseWriter) (*stream, error) {
 	s := &stream{w, http.NewResponseController(w)}
-	if err := optional(s.rc.SetReadDeadline(time.Time{})); err != nil {
-		return nil, err
-	}
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
@@ -81,19 +78,12 @@ func (s *stream) tell(events ...event) error {
 func (s *stream) beat() error { return s.send([]byte(":\n\n")) }
 
 func (s *stream) send(text []byte) error {
-	if err := optional(s.rc.SetWriteDeadline(time.Now().Add(takeTimeout))); err != nil {
+	err := s.rc.SetWriteDeadline(time.Now().Add(takeTimeout))
+	if err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err
 	}
 	if _, err := s.w.Write(text); err != nil {
 		return err
 	}
 	return s.rc.Flush()
-}
-
-// optional lets a server pass that can do without.
-func optional(err error) error {
-	if errors.Is(err, http.ErrNotSupported) {
-		return nil
-	}
-	return err
 }
