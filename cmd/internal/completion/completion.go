@@ -192,8 +192,8 @@ func Commands(programs func() []*command.Program, values Values) []command.Comma
 	return []command.Command{
 		{
 			Name: "completion", Args: strings.Join(shells, "|"), Summary: "print the script that completes command lines in a shell",
-			About: `The script completes the commands, flags, nodes and zones of plexctl, plexdns and
-plexproxy. It asks plexctl, which must be in PATH.
+			About: `The script completes the commands, flags, nodes and zones of plexctl, plexdns
+and plexproxy. It asks plexctl, which must be in PATH.
 
 bash  plexctl completion bash >/etc/bash_completion.d/plexctl
 zsh   plexctl completion zsh >/usr/local/share/zsh/site-functions/_plexctl

@@ -79,15 +79,16 @@ func (p painter) table(heads []string, rows [][]cell) string {
 	}
 	var out strings.Builder
 	for _, row := range slices.Insert(rows, 0, top) {
-		line := "  "
+		var line strings.Builder
+		line.WriteString("  ")
 		for i, c := range row {
 			if widths[i] == 0 {
 				continue
 			}
 			gap := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c.text))
-			line += " " + p.paint(c.level, c.text) + gap + " "
+			line.WriteString(" " + p.paint(c.level, c.text) + gap + " ")
 		}
-		out.WriteString(strings.TrimRight(line, " ") + "\n")
+		out.WriteString(strings.TrimRight(line.String(), " ") + "\n")
 	}
 	return out.String()
 }
