@@ -11,6 +11,7 @@ import (
 var (
 	CheckLoopback = checkLoopback
 	FreePlace     = freePlace
+	FindPlaces    = findPlaces
 	AnswerOf      = answerOf
 	TrustsByFile  = trustsByFile
 	WordsIn       = wordsIn

@@ -76,7 +76,7 @@ func tidy(ctx context.Context, args []string, out io.Writer) int {
 	}
 	if before != nil {
 		_ = term.Restore(terminalFile, before) // if it is still there
-		_, _ = io.WriteString(os.NewFile(terminalFile, "terminal"), showCursor+"\r\n")
+		_, _ = io.WriteString(os.NewFile(terminalFile, "terminal"), showCursor+"\n")
 	}
 	time.Sleep(childrenEnd)
 	if os.RemoveAll(args[0]) != nil {

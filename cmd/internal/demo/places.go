@@ -109,14 +109,15 @@ func findPlaces(ctx context.Context) (Places, error) {
 		{&p.Proxy, Proxy.Addr(), proxyPort},
 		{&p.Names, Inside.Addr(), duckPort},
 		{&p.Status, Inside.Addr(), statusPort},
-		{&p.ProxyStatus, Inside.Addr(), statusPort + 1},
 	} {
 		var err error
 		if *part.place, err = freePlace(ctx, part.addr, part.port); err != nil {
 			return Places{}, err
 		}
 	}
-	return p, nil
+	var err error
+	p.ProxyStatus, err = freePlace(ctx, Inside.Addr(), p.Status.Port()+1) // at the same address
+	return p, err
 }
 
 // freePlace returns the first port from first on that is free at addr, for TCP and UDP.
