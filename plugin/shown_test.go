@@ -99,7 +99,7 @@ type reply struct {
 	Servfail  bool
 }
 
-// asks asks for both families of addresses.
+// asks has a client ask for both families of addresses.
 func (h *house) asks(from, name string) reply {
 	h.t.Helper()
 	var r reply

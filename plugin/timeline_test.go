@@ -1,9 +1,12 @@
 package plugin_test
 
 import (
+	"bytes"
+	golog "log"
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -187,13 +190,35 @@ func TestDuckDNSInTheTimeline(t *testing.T) {
 	}
 }
 
+// record is a log that may be written while it is read.
+type record struct {
+	mu  sync.Mutex
+	out bytes.Buffer
+}
+
+func (r *record) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.out.Write(p)
+}
+
+// take returns what was written since the last time.
+func (r *record) take() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	defer r.out.Reset()
+	return r.out.String()
+}
+
 // TestFindings: the Corefile of two clusters is looked at as a whole, and each shows what is unwise about it.
 func TestFindings(t *testing.T) {
 	one, two := freshZone(), freshZone()
 	n := startNode(t, "127.0.1.1")
 	first := inZone(one, "node plex1 "+n.addr, "ttl 90s")
 	text := first + inZone(two, "node plex1 "+n.addr, "max_requests 1", "probe none")
-	out := capture(t)
+	out := &record{}
+	capture(t)
+	golog.SetOutput(out)
 	s := startServer(t, text)
 	s.serves(one)
 	codes := func(zone string) (out []string) {
@@ -210,8 +235,7 @@ func TestFindings(t *testing.T) {
 		t.Errorf("of the second cluster %q are shown, want probe-none, and not ttl nor what concerns plexproxy", got)
 	}
 	lines := func() (n int) {
-		defer out.Reset()
-		for line := range strings.Lines(out.String()) {
+		for line := range strings.Lines(out.take()) {
 			if strings.HasPrefix(line, "[WARNING] plugin/plex: Corefile:10: ") {
 				n++
 			}
@@ -225,10 +249,9 @@ func TestFindings(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.serves(one)
-	if strings.Contains(out.String(), "[WARNING] plugin/plex: Corefile:") {
-		t.Errorf("a reload says again what was said, in other lines:\n%s", out)
+	if said := out.take(); strings.Contains(said, "[WARNING] plugin/plex: Corefile:") {
+		t.Errorf("a reload says again what was said, in other lines:\n%s", said)
 	}
-	out.Reset()
 	if err := s.restart(strings.Replace(text, "ttl 90s", "ttl 95s", 1)); err != nil {
 		t.Fatal(err)
 	}

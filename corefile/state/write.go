@@ -87,8 +87,8 @@ func (o *Orders) nobody(name string, snap *zones.Snapshot) error {
 // write puts a line in the place of those on the same subject.
 func (o *Orders) write(line board.OrderLine, same func(name string) bool) error {
 	file := o.File
-	if real, err := filepath.EvalSymlinks(file); err == nil {
-		file = real // a link stays one
+	if linked, err := filepath.EvalSymlinks(file); err == nil {
+		file = linked // a link stays one
 	}
 	release, err := lockSoon(file)
 	if err != nil {
@@ -151,7 +151,7 @@ const (
 
 // lockSoon is [Lock], but waits for whoever has it.
 func lockSoon(file string) (release func(), err error) {
-	for began := time.Now(); ; time.Sleep(lockPause) {
+	for began := time.Now(); ; <-time.After(lockPause) {
 		release, err = Lock(file)
 		if !errors.Is(err, ErrTaken) || time.Since(began) > lockPatience {
 			return release, err

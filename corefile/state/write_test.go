@@ -73,7 +73,8 @@ func TestSet(t *testing.T) {
 		},
 		{
 			"a reason in several lines", "",
-			board.OrderLine{Name: "plex1", Order: zones.OrderUp, Why: " new\ndisk\x1b[31m \xff# two"}, "plex1 up # new disk [31m ?# two\n",
+			board.OrderLine{Name: "plex1", Order: zones.OrderUp, Why: " new\ndisk\x1b[31m \xff# two"},
+			"plex1 up # new disk [31m ?# two\n",
 		},
 		{
 			"others stay as they are", "# mine\n\nplex2 down   # old # disk\r\n  # and more", drain,
@@ -90,7 +91,8 @@ func TestSet(t *testing.T) {
 		},
 		{
 			"a node that may be found yet", "found2 up\n",
-			board.OrderLine{Name: "found12", Order: zones.OrderDrain}, "found2 up\nfound12 drain\n",
+			board.OrderLine{Name: "found12", Order: zones.OrderDrain},
+			"found2 up\nfound12 drain\n",
 		},
 		{"the same again", "plex1 drain # \n", board.OrderLine{Name: "plex1", Order: zones.OrderDrain}, "plex1 drain\n"},
 		{"taken back", "# mine\nplex1 drain # disk\nplex2 up\nplex1 up", none("plex1"), "# mine\nplex2 up\n"},
@@ -117,7 +119,8 @@ func TestOrdersThatCannotBeGiven(t *testing.T) {
 		want string
 	}{
 		{
-			"to nobody", board.OrderLine{Name: "plex10", Order: zones.OrderUp},
+			"to nobody",
+			board.OrderLine{Name: "plex10", Order: zones.OrderUp},
 			`there is no node, proxy or uplink "plex10": want one of plex1 plex2 plex3 plex4 plex5 plex6 plex7 plex8 plex9 ` +
 				`192.168.1.2:443 192.168.1.3:443 192.168.1.3:8443 wan found1 found2...`,
 		},
@@ -125,15 +128,18 @@ func TestOrdersThatCannotBeGiven(t *testing.T) {
 		{"to a group", board.OrderLine{Name: "found", Order: zones.OrderUp}, `there is no node, proxy or uplink "found"`},
 		{"to nobody, taken back", board.OrderLine{Name: "plex10"}, `there is no node, proxy or uplink "plex10"`},
 		{
-			"until a time that is past", board.OrderLine{Name: "plex1", Order: zones.OrderUp, Until: eight.Add(-time.Second)},
+			"until a time that is past",
+			board.OrderLine{Name: "plex1", Order: zones.OrderUp, Until: eight.Add(-time.Second)},
 			"the order would end at 2026-11-22T19:59:59Z, which is past",
 		},
 		{
-			"until a time that nobody can write", board.OrderLine{Name: "plex1", Order: zones.OrderUp, Until: eight.AddDate(9000, 0, 0)},
+			"until a time that nobody can write",
+			board.OrderLine{Name: "plex1", Order: zones.OrderUp, Until: eight.AddDate(9000, 0, 0)},
 			"line 1: reading the end",
 		},
 		{
-			"for a long reason", board.OrderLine{Name: "plex1", Order: zones.OrderUp, Why: strings.Repeat("ä", 201)},
+			"for a long reason",
+			board.OrderLine{Name: "plex1", Order: zones.OrderUp, Why: strings.Repeat("ä", 201)},
 			"the reason is too long: want 200 characters at most",
 		},
 	} {
@@ -209,15 +215,15 @@ func TestManyWriters(t *testing.T) {
 
 // TestLinkToTheFile stays one.
 func TestLinkToTheFile(t *testing.T) {
-	real := ordersIn(t, "plex2 up\n")
+	linked := ordersIn(t, "plex2 up\n")
 	link := &state.Orders{File: filepath.Join(t.TempDir(), "orders")}
-	if err := os.Symlink(real.File, link.File); err != nil {
+	if err := os.Symlink(linked.File, link.File); err != nil {
 		t.Fatal(err)
 	}
 	if err := link.Set(board.OrderLine{Name: "plex1", Order: zones.OrderUp}, members(), eight); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := content(t, real), "plex2 up\nplex1 up\n"; got != want {
+	if got, want := content(t, linked), "plex2 up\nplex1 up\n"; got != want {
 		t.Errorf("the file holds %q, want %q", got, want)
 	}
 	if info, err := os.Lstat(link.File); err != nil || info.Mode().Type() != os.ModeSymlink {

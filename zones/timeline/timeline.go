@@ -88,19 +88,17 @@ func (t *Timeline) Add(e Event) {
 
 // forget drops the oldest event if there are too many, or the oldest in doubt if there are too many of those.
 func (t *Timeline) forget() {
-	i := -1
+	oldest := 0
 	switch {
 	case t.doubts > keptDoubts:
-		i = slices.IndexFunc(t.events, func(e Event) bool { return e.Level == Doubt })
-	case len(t.events) > Kept:
-		i = 0
-	default:
+		oldest = slices.IndexFunc(t.events, func(e Event) bool { return e.Level == Doubt })
+	case len(t.events) <= Kept:
 		return
 	}
-	if t.events[i].Level == Doubt {
+	if t.events[oldest].Level == Doubt {
 		t.doubts--
 	}
-	t.events = slices.Delete(t.events, i, i+1)
+	t.events = slices.Delete(t.events, oldest, oldest+1)
 }
 
 // Since returns the events after the one of that number, oldest first, as far as they are remembered. A number
