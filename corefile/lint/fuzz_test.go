@@ -28,7 +28,7 @@ func FuzzCheck(f *testing.F) {
 	f.Add([]byte(good + ". {\nacl {\nallow type A net 10.0.0.0/8\nblock net *\n}\nforward . [::1]:53 127.0.0.1\nbind lo\n}\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if bytes.Contains(text, []byte("import")) {
-			t.Skip("it may name any file")
+			return // it may name any file
 		}
 		all := lint.Check("Corefile", text)
 		if !slices.IsSortedFunc(all, lint.Compare) {
