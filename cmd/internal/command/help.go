@@ -102,7 +102,7 @@ func ValueOf(f *flag.Flag) (value, usage string) {
 }
 
 // widest bounds the left column: what is longer has its text in the next line.
-const widest = 24
+const widest = 18
 
 // columns sets rows in two columns, the right one wrapped.
 func columns(rows [][2]string) string {

@@ -60,9 +60,11 @@ func (s *Sources) Pages() []Page {
 // Command returns the command that prints the pages.
 func Command(sources func() *Sources) command.Command {
 	return command.Command{
-		Name: "man", Args: "[" + strings.Join(names, "|") + "]", Summary: "print the man pages",
-		About: `Prints the man page of a program, by default that of plexctl, or of the plugin
-plex, in the form that man reads: plexctl man plexdns | man -l -
+		Name: "man", Args: "[PAGE]", Summary: "print the man pages",
+		About: `PAGE is plexctl, plexdns, plexproxy, or plex for the plugin of CoreDNS. Without
+-dir it is printed, by default that of plexctl, in the form that man reads:
+
+    plexctl man plexdns | man -l -
 
 With -dir it writes the page, or all of them, below a folder:
 plexctl man -dir /usr/local/share/man makes man 1 plexctl, man 8 plexdns,

@@ -108,6 +108,8 @@ func prose(about string) string {
 	for paragraph := range strings.SplitSeq(strings.TrimSpace(about), "\n\n") {
 		switch {
 		case paragraph == "":
+		case strings.HasPrefix(paragraph, "    "):
+			out.WriteString(paragraph + "\n\n")
 		case inColumns.MatchString(paragraph):
 			out.WriteString("    " + strings.ReplaceAll(paragraph, "\n", "\n    ") + "\n\n")
 		default:

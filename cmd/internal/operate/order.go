@@ -188,7 +188,7 @@ func word(o zones.Order) string {
 
 // give gives an order, and says who sees it.
 func (o *orderOptions) give(ctx context.Context, name string, what zones.Order, out io.Writer) ([]given, error) {
-	g := given{name: name, order: what}
+	g := given{name: name, zone: o.origin(), order: what}
 	if o.lasts > 0 {
 		g.until = time.Now().Add(o.lasts).Truncate(time.Second)
 	}
@@ -233,7 +233,6 @@ func (o *orderOptions) tellEach(ctx context.Context, g given, p *printer) ([]giv
 	if err != nil {
 		return nil, err
 	}
-	g.zone = o.origin()
 	var all []given
 	var errs []error
 	for _, c := range clients {

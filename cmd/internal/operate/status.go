@@ -24,6 +24,9 @@ var statusCommand = command.Command{
 uplinks, what each name leads to, DuckDNS's record, who plays where. The first
 lines say whether all is well, and if not, what is wrong since when.
 
+With -json it is one object: version, and instances, each with its place and its
+status, which is what that instance's status.json says, or an error.
+
 Colours are shown on a terminal, and nowhere if NO_COLOR is set.`,
 	Flags: &command.Flags{Define: func(set *flag.FlagSet) { new(statusOptions).define(set) }, Kinds: kinds},
 	Exits: []command.Exit{{Code: exitUnwell, Meaning: "with -check: something is wrong, whether clients feel it or not yet"}},
@@ -39,7 +42,7 @@ type statusOptions struct {
 func (o *statusOptions) define(set *flag.FlagSet) {
 	o.where.define(set)
 	set.BoolVar(&o.watch, "watch", false, "go on, and show each change: in place on a terminal, else below")
-	set.BoolVar(&o.json, "json", false, "each instance's status.json")
+	set.BoolVar(&o.json, "json", false, "for programs")
 	set.BoolVar(&o.check, "check", false, "exit code 3 if not all is well, for scripts")
 }
 
