@@ -5,6 +5,7 @@ package state
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -16,11 +17,10 @@ import (
 // What is locked is FILE.lock, which stays: the file itself is another one after each [Replace]. Whoever may
 // write to the folder may lock it.
 func Lock(file string) (release func(), err error) {
-	f, err := os.OpenFile(file+".lock", os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the operator's own state folder
+	f, err := openLock(file + ".lock")
 	if err != nil {
 		return nil, err
 	}
-	_ = share(f.Name())                                               // another user's, who has done it, or not
 	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) //nolint:gosec // a descriptor fits
 	if err == nil {
 		return func() { _ = f.Close() }, nil
@@ -32,11 +32,27 @@ func Lock(file string) (release func(), err error) {
 	return nil, fmt.Errorf("locking %s: %w", f.Name(), err)
 }
 
-// share lets those read and write a file who may do that in its folder, strangers apart, who may read it at most:
+// openLock opens what is locked, and makes it if there is none. It follows no link: others than root may write to the
+// folder, and would have root open what they like.
+func openLock(name string) (*os.File, error) {
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600) //nolint:gosec // the operator's own state folder
+	if errors.Is(err, fs.ErrExist) {
+		return os.OpenFile(name, os.O_RDWR|syscall.O_NOFOLLOW, 0) //nolint:gosec // likewise
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := share(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// share lets those read and write a new file who may do that in its folder, strangers apart, who may read it at most:
 // both programs and plexctl may be of different users.
-func share(file string) error {
+func share(f *os.File) error {
 	const most = 0o664
-	info, err := os.Stat(filepath.Dir(file))
+	info, err := os.Stat(filepath.Dir(f.Name()))
 	if err != nil {
 		return err
 	}
@@ -45,7 +61,7 @@ func share(file string) error {
 		if os.Geteuid() == 0 {
 			owner = int(of.Uid)
 		}
-		_ = os.Lchown(file, owner, int(of.Gid)) // a group that is not ours stays as it is
+		_ = f.Chown(owner, int(of.Gid)) // a group that is not ours stays as it is
 	}
-	return os.Chmod(file, info.Mode().Perm()&most)
+	return f.Chmod(info.Mode().Perm() & most)
 }

@@ -64,11 +64,11 @@ func Read(file string) ([]byte, error) {
 
 // Replace writes a file as a whole, for its owner alone: a crash leaves the old one.
 func Replace(file string, data []byte) error {
-	return replace(file, data, func(string) error { return nil })
+	return replace(file, data, func(*os.File) error { return nil })
 }
 
 // replace is [Replace] by way of another file, which is prepared before it takes the file's place.
-func replace(file string, data []byte, prepare func(name string) error) error {
+func replace(file string, data []byte, prepare func(*os.File) error) error {
 	tmp, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+"-*")
 	if err != nil {
 		return err
@@ -76,12 +76,9 @@ func replace(file string, data []byte, prepare func(name string) error) error {
 	defer func() { _ = os.Remove(tmp.Name()) }() // gone after the rename
 	_, err = tmp.Write(data)
 	if err == nil {
-		err = tmp.Sync()
+		err = errors.Join(prepare(tmp), tmp.Sync())
 	}
 	if err := errors.Join(err, tmp.Close()); err != nil {
-		return err
-	}
-	if err := prepare(tmp.Name()); err != nil {
 		return err
 	}
 	return os.Rename(tmp.Name(), file)

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -86,27 +86,26 @@ func (o *Orders) nobody(name string, snap *zones.Snapshot) error {
 
 // write puts a line in the place of those on the same subject.
 func (o *Orders) write(line board.OrderLine, same func(name string) bool) error {
-	file := o.File
-	if linked, err := filepath.EvalSymlinks(file); err == nil {
-		file = linked // a link stays one
+	if info, err := os.Lstat(o.File); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("writing the orders: %s is no regular file, and would become one", o.File)
 	}
-	release, err := lockSoon(file)
+	release, err := lockSoon(o.File)
 	if err != nil {
 		return fmt.Errorf("writing the orders: %w", err)
 	}
 	defer release()
-	old, err := Read(file)
+	old, err := Read(o.File)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("reading the orders: %w", err)
 	}
 	if _, err := board.ParseOrders(strings.NewReader(string(old))); err != nil {
-		return fmt.Errorf("nothing is written, since the orders in %s have a mistake: %w", file, err)
+		return fmt.Errorf("nothing is written, since the orders in %s have a mistake: %w", o.File, err)
 	}
 	text := edit(string(old), line, same)
 	if text == string(old) {
 		return nil
 	}
-	if err := replace(file, []byte(text), share); err != nil {
+	if err := replace(o.File, []byte(text), share); err != nil {
 		return fmt.Errorf("writing the orders: %w", err)
 	}
 	return nil

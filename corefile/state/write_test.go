@@ -213,21 +213,24 @@ func TestManyWriters(t *testing.T) {
 	}
 }
 
-// TestLinkToTheFile stays one.
-func TestLinkToTheFile(t *testing.T) {
-	linked := ordersIn(t, "plex2 up\n")
-	link := &state.Orders{File: filepath.Join(t.TempDir(), "orders")}
-	if err := os.Symlink(linked.File, link.File); err != nil {
-		t.Fatal(err)
-	}
-	if err := link.Set(board.OrderLine{Name: "plex1", Order: zones.OrderUp}, members(), eight); err != nil {
-		t.Fatal(err)
-	}
-	if got, want := content(t, linked), "plex2 up\nplex1 up\n"; got != want {
-		t.Errorf("the file holds %q, want %q", got, want)
-	}
-	if info, err := os.Lstat(link.File); err != nil || info.Mode().Type() != os.ModeSymlink {
-		t.Errorf("the link is %v, %v", info, err)
+// TestNoLinkIsFollowed: who may write to the folder could have root write elsewhere.
+func TestNoLinkIsFollowed(t *testing.T) {
+	const text = "# somebody else's\n"
+	up := board.OrderLine{Name: "plex1", Order: zones.OrderUp}
+	for _, kind := range []string{"", ".lock"} {
+		elsewhere, o := ordersIn(t, text), ordersIn(t, "")
+		if err := os.Symlink(elsewhere.File, o.File+kind); err != nil {
+			t.Fatal(err)
+		}
+		if err := o.Set(up, members(), eight); err == nil || !strings.HasPrefix(err.Error(), "writing the orders: ") {
+			t.Errorf("orders%s is a link: got %v", kind, err)
+		}
+		if got := content(t, elsewhere); got != text {
+			t.Errorf("orders%s is a link, and where it leads is %q now", kind, got)
+		}
+		if info, err := os.Stat(elsewhere.File); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("orders%s is a link, and where it leads is %v, %v now", kind, info.Mode(), err)
+		}
 	}
 }
 
