@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"plexha/zones/timeline"
 )
 
 // duckToken has the form of DuckDNS's.
@@ -27,7 +29,7 @@ func TestGivenAddressIsTold(t *testing.T) {
 	node, zone := startNode(t, "127.0.1.1"), freshZone()
 	text := strings.ReplaceAll(block("node plex1 "+node.addr, "uplink lte 203.0.113.9",
 		"duckdns house token "+duckToken+" api "+duck.URL+" verify off"), "home.duckdns.org", strings.TrimSuffix(zone, "."))
-	startServer(t, text)
+	s := startServer(t, text)
 	if got, want := <-told, "house.duckdns.org 203.0.113.7 "+duckToken; got != want {
 		t.Errorf("DuckDNS is told %q, want %q", got, want)
 	}
@@ -51,6 +53,28 @@ func TestGivenAddressIsTold(t *testing.T) {
 		}
 		return cmp.Diff(want, got)
 	})
+	pushes := func() (out []string) {
+		for _, e := range source(t, zone).Timeline().Since(0) {
+			if e.Kind == timeline.DuckDNS {
+				out = append(out, e.Text)
+			}
+		}
+		return out
+	}
+	want := []string{"house.duckdns.org: A is 203.0.113.7"}
+	eventually(t, func() string { return cmp.Diff(want, pushes()) })
+	if err := s.restart(text); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() string {
+		if source(t, zone).DuckDNS().Waiting {
+			return "the new instance waits"
+		}
+		return ""
+	})
+	if diff := cmp.Diff(want, pushes()); diff != "" {
+		t.Errorf("the timeline after a reload (-want +got):\n%s", diff)
+	}
 }
 
 // eventually waits until there is no difference any more.
