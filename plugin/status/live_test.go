@@ -23,13 +23,18 @@ type stream struct {
 	body io.Closer
 }
 
+// patience is how long a stream may take: less than it is silent for while nothing happens.
+const patience = 10 * time.Second
+
 // listen asks a socket for a path, without an end.
 func listen(t *testing.T, socket, path string) *stream {
 	t.Helper()
 	tr := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}}
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://socket"+path, http.NoBody)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://socket"+path, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}

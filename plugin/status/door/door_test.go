@@ -197,7 +197,7 @@ func get(t *testing.T, c *http.Client, path string) *http.Response {
 // TestStreamsAreBounded: who comes too late is told to come again, and when one goes another may come.
 func TestStreamsAreBounded(t *testing.T) {
 	d := house()
-	begun := make(chan struct{})
+	begun := make(chan struct{}, door.Streams+2)
 	d.Routes["/live"] = door.Route{Stream: true, Show: func(_ http.ResponseWriter, r *http.Request, _ bool) error {
 		begun <- struct{}{}
 		<-r.Context().Done()
@@ -219,7 +219,12 @@ func TestStreamsAreBounded(t *testing.T) {
 	for range door.Streams {
 		ends = append(ends, listen())
 	}
-	late := request{method: http.MethodGet, path: "/live", from: here}.do(t, d)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // so that nobody waits for it if it is let in
+	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "http://localhost/live", http.NoBody)
+	r.RemoteAddr = here
+	late := httptest.NewRecorder()
+	d.ServeHTTP(late, r)
 	if late.Code != http.StatusServiceUnavailable || late.Header().Get("Retry-After") == "" || !strings.Contains(late.Body.String(), "64 listen already") {
 		t.Errorf("one more is answered with %d %s", late.Code, late.Body)
 	}
