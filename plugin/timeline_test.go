@@ -124,6 +124,37 @@ func TestTheNewerInstanceTells(t *testing.T) {
 	told(t, tl, seen, "warning node plex2 is down: the test says so", "error answers inside: nothing is up: as if all were")
 }
 
+// TestLogAndTimelineAgree on orders: what one tells, the other does, in the same words but for the zone.
+func TestLogAndTimelineAgree(t *testing.T) {
+	zone := freshZone()
+	logs(t, with(oneProxy, "keys "+zone), func(h *logged) {
+		h.up()
+		var seen uint64
+		for i, orders := range [][]string{
+			{"plex1 drain # new disk"},
+			{"plex1 drain # new disk"},
+			{"plex1 drain 2126-11-22T20:10Z # new disk", "192.168.1.2 up"},
+			{"192.168.1.2 up", "wan down"},
+			{},
+		} {
+			h.out.Reset()
+			h.order(time.Duration(i)*time.Second, orders...)
+			h.LogEvents()
+			var want []string
+			for _, e := range h.Timeline().Since(seen) {
+				seen = e.Seq
+				if e.Kind == timeline.Order {
+					want = append(want, "[INFO] "+strings.Replace(e.Text, e.Subject, e.Subject+" of "+strings.TrimSuffix(zone, "."), 1))
+				}
+			}
+			if len(want) == 0 != (i == 1) {
+				t.Errorf("the timeline tells of step %d %q", i, want)
+			}
+			h.expect(want...)
+		}
+	})
+}
+
 func TestDuckDNSInTheTimeline(t *testing.T) {
 	began := time.Date(2026, 11, 22, 20, 0, 0, 0, time.UTC)
 	at := func(minutes int) time.Time { return began.Add(time.Duration(minutes) * time.Minute) }

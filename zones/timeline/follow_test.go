@@ -11,7 +11,6 @@ import (
 
 	"plexha/zones"
 	"plexha/zones/board"
-	"plexha/zones/diary"
 	"plexha/zones/timeline"
 )
 
@@ -21,8 +20,7 @@ type house struct {
 	board *board.Board
 	now   time.Time
 	timeline.Follower
-	diary *diary.Diary
-	seen  uint64 // of the timeline
+	seen uint64 // of the timeline
 }
 
 // newHouse returns a house in which all are up, and that has been told.
@@ -37,7 +35,7 @@ func newHouse(t *testing.T) *house {
 		Uplinks: []zones.Uplink{{Name: "wan", Auto: true}},
 	}
 	b := board.New(board.Config{Cluster: c, Rise: 2, Fall: 2, Interval: time.Second, Timeout: time.Second}, began)
-	h := &house{t: t, board: b, now: began, diary: diary.New("home.duckdns.org.", nil)}
+	h := &house{t: t, board: b, now: began}
 	h.Follower = timeline.Follower{Timeline: &timeline.Timeline{}, Answers: true}
 	h.tells() // nobody was asked yet, and so nothing is known
 	h.found("203.0.113.7")
@@ -150,25 +148,15 @@ func TestFollowTheExternalAddress(t *testing.T) {
 	h.tells("info address: uplink wan no longer has the external address 2001:db8::9")
 }
 
-// TestDiaryAndTimelineAgree on orders: what one tells, the other does, in the same words but for the zone.
-func TestDiaryAndTimelineAgree(t *testing.T) {
+func TestFollowTheOrders(t *testing.T) {
 	h := newHouse(t)
 	h.Answers = false // they are of no interest here
-	h.diary.Tell(h.board.Events(0), h.board.Snapshot(), h.now)
-	for _, orders := range [][]string{
-		{"plex1 drain # new disk"},
-		{"plex1 drain # new disk"},
-		{"plex1 drain 2026-11-22T20:10Z # new disk", "192.168.1.2 up"},
-		{"192.168.1.2 up", "wan down"},
-		{},
-	} {
-		h.order(orders...)
-		var want []string
-		for _, l := range h.diary.Tell(nil, h.board.Snapshot(), h.now) {
-			want = append(want, "info order: "+strings.Replace(l.Text, " of home.duckdns.org", "", 1))
-		}
-		h.tells(want...)
-	}
+	h.order("plex1 drain # new disk")
+	h.tells("info order: order on node plex1: drain: new disk")
+	h.order("plex1 drain # new disk", "wan down")
+	h.tells("info order: order on uplink wan: down")
+	h.order("wan down")
+	h.tells("info order: the order on node plex1 has been withdrawn")
 }
 
 // TestBegin: what an instance takes over with a reload is not told again.
