@@ -26,6 +26,7 @@ func plexctlSays(t *testing.T, args ...string) string {
 
 // TestManPages: formatters find nothing wrong with them, and they have all commands and flags.
 func TestManPages(t *testing.T) {
+	t.Parallel()
 	gate.Need(t, gate.Tool("mandoc"))
 	dir := t.TempDir()
 	plexctlSays(t, "man", "-dir", dir)
@@ -93,6 +94,7 @@ func commandsOf(t *testing.T) []string {
 
 // TestManFindsThem where packages put man pages.
 func TestManFindsThem(t *testing.T) {
+	t.Parallel()
 	gate.Need(t, gate.Tool("man"))
 	dir := t.TempDir()
 	plexctlSays(t, "man", "-dir", dir)

@@ -69,11 +69,13 @@ func (s *shell) run(t *testing.T, input string, args ...string) string {
 func (s *shell) typed(t *testing.T, setup string, lines []string, command ...string) []string {
 	t.Helper()
 	const home = "\x01" // the cursor goes to the line's begin
-	input := setup + "\n"
+	var input strings.Builder
+	input.WriteString(setup + "\n")
 	for _, line := range lines {
-		input += line + home + "echo GOT: \n"
+		input.WriteString(line + home + "echo GOT: \n")
 	}
-	out := s.run(t, input+"exit\n", "script", "-qec", strings.Join(command, " "), "/dev/null")
+	input.WriteString("exit\n")
+	out := s.run(t, input.String(), "script", "-qec", strings.Join(command, " "), "/dev/null")
 	var got []string
 	for l := range strings.Lines(out) {
 		if _, line, ok := strings.Cut(l, "GOT: "); ok && !strings.Contains(l, "echo") {
@@ -99,6 +101,7 @@ var completions = []struct{ typed, want string }{
 
 // TestCompletion types at real shells.
 func TestCompletion(t *testing.T) {
+	t.Parallel()
 	gate.Need(t, gate.Tool("script"))
 	for _, tc := range []struct {
 		shell, name, setup string

@@ -14,6 +14,7 @@ import (
 
 // TestPlexctl checks what its commands say that start nothing.
 func TestPlexctl(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		args string
 		out  string // in standard output
@@ -33,6 +34,7 @@ func TestPlexctl(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run("plexctl "+tt.args, func(t *testing.T) {
+			t.Parallel()
 			cmd := exec.CommandContext(t.Context(), programs.path(t, "plexctl"), strings.Fields(tt.args)...)
 			var out, errw strings.Builder
 			cmd.Stdout, cmd.Stderr = &out, &errw
@@ -51,6 +53,7 @@ func TestPlexctl(t *testing.T) {
 
 // TestHelp is all that the programs say of their command lines. It fits on a terminal.
 func TestHelp(t *testing.T) {
+	t.Parallel()
 	golden := filepath.Join("testdata", "help.golden")
 	var all strings.Builder
 	show := func(program string, args ...string) {

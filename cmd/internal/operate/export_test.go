@@ -30,7 +30,10 @@ func Screen(out io.Writer, width, height int) func(string) error {
 type Count = count
 
 // CountOf returns one.
-func CountOf(playing, paused int) Count { return count{playing, paused} }
+func CountOf(playing, paused int) Count { return count{playing: playing, paused: paused} }
+
+// Unsettled returns what a plexproxy tells that has just started.
+func Unsettled(playing int) Count { return count{playing: playing, unsettled: true} }
 
 // Wait waits as drain does.
 func Wait(ctx context.Context, out io.Writer, timeout time.Duration, ask func(context.Context) (Count, error)) error {

@@ -230,7 +230,7 @@ func plexdnsOf(zone string) *status.Document {
 
 func plexproxyOf(zone string, plays ...playback.Playback) *proxystatus.Document {
 	return &proxystatus.Document{Version: proxystatus.Version, Plexproxy: "1.2.3", At: eight, Clusters: []cluster.Status{{
-		Zone: zone, At: eight, Ready: "ready", Playing: plays,
+		Zone: zone, At: eight, Ready: "ready", Playing: plays, WatchingSince: eight.Add(-30 * time.Second),
 		Nodes: []cluster.NodeStatus{{Name: "plex1", State: "up", Since: eight}, {Name: "plex2", State: "up", Since: eight}},
 	}}}
 }

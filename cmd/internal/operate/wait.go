@@ -17,6 +17,10 @@ import (
 const (
 	countEvery = time.Second // how often plexproxy is asked
 	mostSilent = time.Minute // how long it may be silent: a restart takes less
+
+	// A plexproxy knows of a playback when its app gives a sign, every 10 or 20 seconds. One that is younger than
+	// this may not know of all.
+	settledAfter = 30 * time.Second
 )
 
 // giveAndWait drains a node, and returns when nobody plays there any more.
@@ -79,7 +83,10 @@ type waiting struct {
 }
 
 // count is who plays on the node.
-type count struct{ playing, paused int }
+type count struct {
+	playing, paused int
+	unsettled       bool // there may be more, of whom a plexproxy has not heard yet
+}
 
 func (c count) all() int { return c.playing + c.paused }
 
@@ -99,14 +106,14 @@ func (c count) String() string {
 func (w *waiting) run(ctx context.Context) error {
 	tick := time.NewTicker(countEvery)
 	defer tick.Stop()
-	before, heard := count{-1, 0}, time.Now()
+	before, heard := count{playing: -1}, time.Now()
 	var silent error
 	for {
 		now, err := w.count(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return w.givenUp(ctx, before)
-		case err == nil && now.all() == 0:
+		case err == nil && now.all() == 0 && !now.unsettled:
 			w.p.printf("%s: no playback is left that plexproxy sees\n", w.name)
 			return w.p.err
 		case err == nil:
@@ -130,9 +137,12 @@ func (w *waiting) run(ctx context.Context) error {
 // tell tells how many there are, if that is news.
 func (w *waiting) tell(now, before count) {
 	switch {
+	case now == before:
+	case now.all() == 0:
+		w.p.printf("%s: plexproxy has just started: who plays is known %v later\n", w.name, settledAfter)
 	case before.playing < 0:
 		w.p.printf("%s: %s that plexproxy sees; what goes past the proxy is invisible\n", w.name, now)
-	case now != before:
+	case now.playing != before.playing || now.paused != before.paused:
 		w.p.printf("%s: %s\n", w.name, now)
 	}
 }
@@ -159,8 +169,9 @@ func (g given) playbacks(ctx context.Context, proxies []socket.Client) (count, e
 			return count{}, err
 		}
 		for i := range d.Clusters {
-			if d.Clusters[i].Zone == g.zone {
-				sum = sum.plus(g.name, d.Clusters[i].Playing)
+			if k := &d.Clusters[i]; k.Zone == g.zone {
+				sum = sum.plus(g.name, k.Playing)
+				sum.unsettled = sum.unsettled || d.At.Sub(k.WatchingSince) < settledAfter
 			}
 		}
 	}

@@ -68,6 +68,19 @@ func TestWait(t *testing.T) {
 				"plex1: no playback is left that plexproxy sees\n",
 		},
 		{
+			name: "plexproxy has just started",
+			answers: []answer{
+				{count: operate.Unsettled(0), times: 12},
+				{count: operate.Unsettled(1), times: 3},
+				{count: playing(1, 0), times: 3},
+				{},
+			},
+			took: 18 * time.Second,
+			says: "plex1: plexproxy has just started: who plays is known 30s later\n" +
+				"plex1: 1 playback\n" +
+				"plex1: no playback is left that plexproxy sees\n",
+		},
+		{
 			name:    "plexproxy does not come back",
 			answers: []answer{{count: playing(1, 0)}, {err: silent}},
 			took:    61 * time.Second,
@@ -124,6 +137,15 @@ func TestDrainAndWait(t *testing.T) {
 		h.plexproxy(at2)
 		const want = "plex1 of home.test drains until it is taken back: plexproxy sees it\nplex1: no playback is left that plexproxy sees\n"
 		if out, err := h.plexctl("drain plex1 -wait"); err != nil || out != want {
+			t.Errorf("got %v\n%s\nwant\n%s", err, out, want)
+		}
+	})
+	t.Run("plexproxy may not know yet", func(t *testing.T) {
+		h := newHouse(t)
+		i := h.plexproxy()
+		i.proxy.Clusters[0].WatchingSince = eight.Add(-29 * time.Second)
+		const want = "plex1: plexproxy has just started: who plays is known 30s later\n"
+		if out, err := h.plexctl("drain plex1 -wait -timeout 200ms"); command.Code(err) != 3 || !strings.Contains(out, want) {
 			t.Errorf("got %v\n%s\nwant\n%s", err, out, want)
 		}
 	})
