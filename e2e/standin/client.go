@@ -214,8 +214,8 @@ func (b *Playback) Step(ctx context.Context) bool {
 	return true
 }
 
-// Skip leaves out what comes before the step of that name, if there is one: the viewer has seen enough.
-func (b *Playback) Skip(name string) {
+// LeaveTo leaves out what comes before the step of that name, if there is one: the viewer has seen enough.
+func (b *Playback) LeaveTo(name string) {
 	if n := slices.Index(b.Steps(), name); n > 0 {
 		b.todo = b.todo[n:]
 	}

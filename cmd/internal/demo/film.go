@@ -96,7 +96,7 @@ func (v *viewer) watch(ctx context.Context) bool {
 	defer b.Close()
 	for taken := 0; ; {
 		if v.hasStopped() && v.Seen().Since > 0 {
-			b.Skip("stopped")
+			b.LeaveTo("stopped")
 		} else if v.hasStopped() {
 			return true
 		}

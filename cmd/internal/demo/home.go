@@ -186,7 +186,9 @@ func (h *home) revive(ctx context.Context, m Member) error {
 	if err != nil {
 		return err
 	}
-	p, err := h.run(string(m), args, nil, nil)
+	// Caddy writes a file or two where its user's data is.
+	env := []string{"HOME=" + h.dir, "XDG_DATA_HOME=" + h.dir, "XDG_CONFIG_HOME=" + h.dir}
+	p, err := h.run(string(m), args, env, nil)
 	if err != nil {
 		return err
 	}
