@@ -235,25 +235,76 @@ func TestReadmeOrders(t *testing.T) {
 	}
 }
 
-// TestReadmeMistake makes the mistake that README.md shows in the Corefile that it shows, at the line that it says.
-func TestReadmeMistake(t *testing.T) {
+// TestReadmeCheck makes the mistakes that README.md shows in the Corefile that it shows, at the lines that it says.
+func TestReadmeCheck(t *testing.T) {
 	t.Parallel()
-	want := readmeBlock(t, "text", "intervall")
-	place := regexp.MustCompile(`Corefile:(\d+): `).FindStringSubmatch(want)
-	if place == nil {
-		t.Fatalf("README.md's %q names no line", want)
+	want, ok := strings.CutPrefix(readmeBlock(t, "text", "plexctl check"), "$ ./plexctl check\n")
+	place := regexp.MustCompile(`(?m)^Corefile:(\d+): warning: max_requests 1: `).FindStringSubmatch(want)
+	if !ok || place == nil {
+		t.Fatalf("README.md's %q is no run of plexctl check with a line for max_requests", want)
 	}
 	line, _ := strconv.Atoi(place[1]) // digits
 	lines := strings.SplitAfter(readmeBlock(t, "corefile", "plex {"), "\n")
+	text := strings.Join(slices.Insert(lines, line-1, "        max_requests 1\n"), "")
 	p := newPlexdns(t)
-	p.write(strings.Join(slices.Insert(lines, line-1, "        intervall 2s\n"), ""))
-	cmd := exec.CommandContext(t.Context(), programs.path(t, "plexdns"), "-conf", "Corefile")
-	cmd.Dir = p.dir
-	proc := startProcess(t, "", cmd)
-	if code := exitCode(proc.wait(t, 20*time.Second)); code != 1 {
+	p.write(strings.Replace(text, "    prometheus\n", "    prometeus\n", 1))
+	got, code := readmeRun(t, p.dir, "plexctl", "check")
+	if code != 1 {
 		t.Errorf("exit code %d, want 1", code)
 	}
-	if diff := cmp.Diff(want, proc.output.String()); diff != "" {
-		t.Errorf("output (-README.md +plexdns):\n%s", diff)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("output (-README.md +plexctl):\n%s", diff)
+	}
+}
+
+// TestReadmeResolver: the lines that README.md shows are what its command prints.
+func TestReadmeResolver(t *testing.T) {
+	t.Parallel()
+	command := regexp.MustCompile(`(?m)^\./plexctl (resolver .*)$`).FindStringSubmatch(readmeBlock(t, "sh", "plexctl resolver"))
+	if command == nil {
+		t.Fatal("README.md has no line ./plexctl resolver")
+	}
+	got, code := readmeRun(t, root, "plexctl", strings.Fields(command[1])...)
+	if code != 0 {
+		t.Errorf("exit code %d, want 0", code)
+	}
+	if diff := cmp.Diff(readmeBlock(t, "text", "server=/home.duckdns.org/"), got); diff != "" {
+		t.Errorf("output (-README.md +plexctl):\n%s", diff)
+	}
+}
+
+// readmeRun runs a program in a folder, and returns what it says and its exit code.
+func readmeRun(t *testing.T, dir, program string, args ...string) (said string, code int) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), programs.path(t, program), args...)
+	cmd.Dir = dir
+	proc := startProcess(t, "", cmd)
+	code = exitCode(proc.wait(t, 20*time.Second))
+	return proc.output.String(), code
+}
+
+// TestReadmePlexctl: the commands that README.md names are there, and have the flags that it gives them.
+func TestReadmePlexctl(t *testing.T) {
+	t.Parallel()
+	text := readText(t, filepath.Join(root, "README.md"))
+	calls := regexp.MustCompile("(?m)(?:`|^|sudo |/|\\$ )plexctl ((?:duckdns )?[a-z]+)([^\n`|]*)").FindAllStringSubmatch(text, -1)
+	given := 0
+	for _, m := range calls {
+		if m[1] == "help" {
+			continue
+		}
+		help, code := readmeRun(t, root, "plexctl", append([]string{"help"}, strings.Fields(m[1])...)...)
+		if code != 0 {
+			t.Errorf("%q: %s", m[0], help)
+		}
+		for _, flag := range regexp.MustCompile(`[ \[](-[a-z]+)`).FindAllStringSubmatch(m[2], -1) {
+			given++
+			if !regexp.MustCompile(`(?m)^  ` + flag[1] + `\b`).MatchString(help) {
+				t.Errorf("%q: there is no flag %s:\n%s", m[0], flag[1], help)
+			}
+		}
+	}
+	if given < 12 {
+		t.Errorf("%d flags are given in README.md: the test does not see them", given)
 	}
 }

@@ -86,7 +86,7 @@ var importRules = []imports{
 		why: "what a log says is decided without writing it, so that both programs say it in the same words",
 	},
 	{
-		folder: "zones/timeline", ours: []string{"zones", "zones/board"}, only: []string{std}, never: []string{coredns, caddy},
+		folder: "zones/timeline", ours: []string{"zones", "zones/board", "zones/diary"}, only: []string{std}, never: []string{coredns, caddy},
 		why: "what has happened is remembered without I/O, so that both programs show it in the same words",
 	},
 	{
@@ -170,7 +170,7 @@ var importRules = []imports{
 	},
 	{
 		folder: "proxy/status",
-		ours:   []string{"zones/...", "corefile/...", "plugin/status/page", "plugin/status/door", "proxy/cluster"},
+		ours:   []string{"zones/...", "corefile/...", "plugin/status/page", "plugin/status/door", "proxy/cluster", "proxy/playback"},
 		never:  []string{coredns, caddy},
 		why:    "what plexproxy shows does not depend on the server that shows it, and plexctl reads it",
 	},
