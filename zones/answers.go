@@ -85,7 +85,8 @@ type builder struct {
 	view    View
 	variant Variant
 	out     Answers
-	leads   []Lead // of the names that have addresses, or might
+	leads   []Lead    // of the names that have addresses, or might
+	looks   []outlook // of each lead, what it was chosen from; empty without members
 }
 
 // mainName returns what the main name leads to in the view.
@@ -131,34 +132,47 @@ func Seconds(d time.Duration) uint32 { return uint32((d + time.Second - 1) / tim
 
 // addresses adds a name that leads to members.
 func (b *builder) addresses(name Label, o outlook) {
+	b.lead(b.to(name, o, b.variant))
+	b.looks[len(b.looks)-1] = o
+}
+
+// to returns where a name that leads to members leads the clients of a variant.
+func (b *builder) to(name Label, o outlook, v Variant) Lead {
 	l := Lead{Name: name, Servfail: o.now.servfail, Standing: o.now.standing, Why: o.now.why}
-	for _, m := range o.now.told(b.variant) {
+	for _, m := range o.now.told(v) {
 		l.To = append(l.To, m.subject())
 		l.Addrs = append(l.Addrs, m.addrs...)
 	}
-	b.lead(l, b.ttl(o.inDoubt(b.variant)))
+	return b.timed(l, b.ttl(o.inDoubt(v)))
 }
 
-// lead adds a name with its A and AAAA records, one for each address, once each, in the order given.
-func (b *builder) lead(l Lead, ttl uint32) {
-	b.out.Managed = append(b.out.Managed, l.Name)
-	l.Variant, l.Addrs = b.variant, unique(l.Addrs)
+// timed returns a lead with the TTL of its addresses, or with that of their absence. It has each address once.
+func (b *builder) timed(l Lead, ttl uint32) Lead {
+	l.Addrs = unique(l.Addrs)
 	switch {
-	case l.Servfail:
-		b.out.Failing = append(b.out.Failing, l.Name)
+	case l.Servfail: // which has no records at all
 	case len(l.Addrs) == 0:
 		l.TTL = Seconds(b.s.Cluster.Negative)
 	default:
 		l.TTL = ttl
+	}
+	return l
+}
+
+// lead adds a name with its A and AAAA records.
+func (b *builder) lead(l Lead) {
+	b.out.Managed = append(b.out.Managed, l.Name)
+	if l.Servfail {
+		b.out.Failing = append(b.out.Failing, l.Name)
 	}
 	for _, a := range l.Addrs {
 		t := TypeAAAA
 		if a.Is4() {
 			t = TypeA
 		}
-		b.out.Records = append(b.out.Records, Record{Label: l.Name, Type: t, TTL: ttl, Addr: a})
+		b.out.Records = append(b.out.Records, Record{Label: l.Name, Type: t, TTL: l.TTL, Addr: a})
 	}
-	b.leads = append(b.leads, l)
+	b.leads, b.looks = append(b.leads, l), append(b.looks, outlook{})
 }
 
 // unique returns the addresses once each, in the order given.
@@ -179,11 +193,11 @@ func (b *builder) nameServers() {
 			Record{Label: Apex, Type: TypeNS, TTL: b.ttl(false), Target: name})
 		switch {
 		case len(ns.Addrs) > 0:
-			b.lead(Lead{Name: name, Addrs: b.visible(ns.Addrs), Why: "given by its ns line"}, b.ttl(false))
+			b.lead(b.timed(Lead{Name: name, Addrs: b.visible(ns.Addrs), Why: "given by its ns line"}, b.ttl(false)))
 		case b.view == External:
 			b.addresses(name, look(b.tiers.outside))
 		default:
-			b.lead(b.thisHost(name), b.ttl(false))
+			b.lead(b.timed(b.thisHost(name), b.ttl(false)))
 		}
 	}
 }

@@ -36,30 +36,35 @@ func (s Standing) String() string { return standingNames[s] }
 // Leads returns what each name leads to: the apex, the main name, the nodes, the name servers, and "*" with
 // `wildcard`. With `spread`, a name whose answer differs from client to client is there once for each variant.
 func (s *Snapshot) Leads(view View) []Lead {
-	variants := []Variant{""}
+	var variants []Variant
 	if view == Internal {
 		variants = s.Spreader().Variants()
 	}
-	of := make([][]Lead, len(variants))
-	for i, v := range variants {
-		of[i] = s.build(view, v).leads
-	}
+	b := s.build(view, "")
 	var out []Lead
-	for i, first := range of[0] { // all variants have the same names
-		if strings.HasPrefix(string(first.Name), string(Wildcard)+".") {
-			continue // they answer as "*" does, see wildcards
-		}
-		all := make([]Lead, len(of))
-		for j := range of {
-			all[j] = of[j][i]
-		}
-		if first.Variant = ""; slices.ContainsFunc(all, first.differs) {
-			out = append(out, all...)
-		} else {
-			out = append(out, first)
+	for i, l := range b.leads {
+		if !strings.HasPrefix(string(l.Name), string(Wildcard)+".") { // those answer as "*" does, see wildcards
+			out = append(out, b.spread(l, b.looks[i], variants)...)
 		}
 	}
 	return out
+}
+
+// spread returns a name's lead, or that of each variant if they differ.
+func (b *builder) spread(l Lead, o outlook, variants []Variant) []Lead {
+	if o.now.mode != Spread || len(o.now.members) < 2 {
+		return []Lead{l}
+	}
+	var out []Lead
+	for _, v := range variants {
+		of := b.to(l.Name, o, v)
+		of.Variant = v
+		out = append(out, of)
+	}
+	if slices.ContainsFunc(out, out[0].differs) {
+		return out
+	}
+	return []Lead{l}
 }
 
 // differs reports whether the clients of another variant are answered otherwise. All else is of all variants alike.
