@@ -79,16 +79,16 @@ func TestColours(t *testing.T) {
 
 // TestPlain: nothing that others say moves the cursor or turns the text around.
 func TestPlain(t *testing.T) {
-	for in, want := range map[string]string{
-		"plain":             "plain",
-		"a\tb\r\nc ":        "a b  c",
-		"\x1b[2J\a\u009b1m": "[2J1m",
-		"\u202eevil":        "evil",
-		"\xffx":             "\ufffdx",
-		"Müller":            "Müller",
+	for _, tc := range []struct{ in, want string }{
+		{"plain", "plain"},
+		{" a\tb\r\nc ", "a b  c"},
+		{"\x1b[2J\a\u009b1m", "[2J1m"},
+		{"\u202eevil", "evil"},
+		{"\xffx", "\ufffdx"},
+		{"Müller", "Müller"},
 	} {
-		if got := operate.Plain(in); got != want {
-			t.Errorf("%q becomes %q, want %q", in, got, want)
+		if got := operate.Plain(tc.in); got != tc.want {
+			t.Errorf("%q becomes %q, want %q", tc.in, got, tc.want)
 		}
 	}
 }
