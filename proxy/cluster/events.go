@@ -3,6 +3,7 @@ package cluster
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -82,6 +83,16 @@ func ends(subject string, kind timeline.Kind, now time.Time) timeline.Event {
 		e.Text = subject + " serves clients from outside again"
 	}
 	return e
+}
+
+// changed returns when something last went wrong, or right again.
+func changed(events []timeline.Event) time.Time {
+	for _, e := range slices.Backward(events) {
+		if e.Level != timeline.Doubt && e.Kind != timeline.Order && e.Kind != timeline.Configuration {
+			return utc(e.At)
+		}
+	}
+	return time.Time{}
 }
 
 // configured tells that a Corefile is served: the first, or another one.

@@ -18,6 +18,7 @@ import (
 	"plexha/proxy/cluster"
 	"plexha/zones"
 	"plexha/zones/board"
+	"plexha/zones/timeline"
 )
 
 // told waits until the timeline has told all of this, in this order, as "LEVEL KIND: TEXT", and returns it all.
@@ -199,4 +200,32 @@ func TestNews(t *testing.T) {
 	awaits("a Corefile", func() bool { return len(h.told()) > 2 })
 	order(t, dir, "plex1 drain\n")
 	awaits("an order", func() bool { return h.Status(time.Now()).Nodes[0].Draining })
+}
+
+// TestWhatIsAChange: neither a doubt nor what the operator does.
+func TestWhatIsAChange(t *testing.T) {
+	later := now.Add(time.Minute)
+	for _, tt := range []struct {
+		level timeline.Level
+		kind  timeline.Kind
+		want  bool
+	}{
+		{timeline.Warning, timeline.State, true},
+		{timeline.Info, timeline.Administration, true},
+		{timeline.Doubt, timeline.State, false},
+		{timeline.Info, timeline.Order, false},
+		{timeline.Info, timeline.Configuration, false},
+	} {
+		t.Run(string(tt.level)+" "+string(tt.kind), func(t *testing.T) {
+			h := newHouse(t)
+			if got := h.Status(later).Changed; !got.IsZero() {
+				t.Errorf("before anything has happened: %v", got)
+			}
+			h.Timeline().Add(timeline.Event{At: now, Level: timeline.Info, Kind: timeline.State})
+			h.Timeline().Add(timeline.Event{At: later, Level: tt.level, Kind: tt.kind})
+			if got := h.Status(later).Changed; got.Equal(later) != tt.want || got.Equal(now) == tt.want {
+				t.Errorf("got %v", got)
+			}
+		})
+	}
 }

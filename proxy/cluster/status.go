@@ -42,12 +42,13 @@ func (c *Cluster) Ready() (ok bool, word string) {
 
 // Status is what plexproxy shows of a cluster. Its times are UTC, and it holds nothing secret.
 type Status struct {
-	Zone     string       `json:"zone"`     // its first one, as a person writes it
-	Version  string       `json:"version"`  // plexproxy's
-	At       time.Time    `json:"at"`       // when it was made
-	Ready    string       `json:"ready"`    // may clients be sent here: ready, or else starting, maintenance, no_node or stopped
-	Isolated bool         `json:"isolated"` // the canary is silent too: we are the ones cut off, and verdicts are held
-	Nodes    []NodeStatus `json:"nodes"`    // in file order, those that were found last
+	Zone     string       `json:"zone"`             // its first one, as a person writes it
+	Version  string       `json:"version"`          // plexproxy's
+	At       time.Time    `json:"at"`               // when it was made
+	Ready    string       `json:"ready"`            // may clients be sent here: ready, or else starting, maintenance, no_node or stopped
+	Changed  time.Time    `json:"changed,omitzero"` // when something last went wrong or right again: doubts, orders and reloads apart
+	Isolated bool         `json:"isolated"`         // the canary is silent too: we are the ones cut off, and verdicts are held
+	Nodes    []NodeStatus `json:"nodes"`            // in file order, those that were found last
 	// Playing is the playbacks that this proxy sees, in the order in which they began.
 	Playing []playback.Playback `json:"playing"`
 	// WatchingSince is when the process began to look for playbacks. What has played since before shows at its next
@@ -103,7 +104,7 @@ func (c *Cluster) Status(now time.Time) Status {
 	s := Status{
 		Zone: c.domain(), Version: c.opts.Version, At: now.UTC(), Ready: word,
 		Nodes: []NodeStatus{}, Playing: append([]playback.Playback{}, c.plays.List(now)...), Hosts: []HostStatus{},
-		WatchingSince: c.began.UTC(), Pins: sizes.Pins, Sessions: sizes.Sessions,
+		Changed: changed(c.past.timeline.Since(0)), WatchingSince: c.began.UTC(), Pins: sizes.Pins, Sessions: sizes.Sessions,
 	}
 	for _, subject := range c.Stalled(now) {
 		s.Stalled = append(s.Stalled, subject.String())

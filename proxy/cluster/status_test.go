@@ -27,6 +27,7 @@ func golden(t *testing.T, name string, s cluster.Status) {
 		t.Fatal(err)
 	}
 	got := regexp.MustCompile(`127\.0\.0\.1:\d+`).ReplaceAllString(string(text), "127.0.0.1:PORT")
+	got = regexp.MustCompile(`"changed": "[^"]+Z"`).ReplaceAllString(got, `"changed": "TIME"`)
 	got = regexp.MustCompile(`since": "[^"]+Z"`).ReplaceAllString(got, `since": "TIME"`) + "\n"
 	file := filepath.Join("testdata", name)
 	if *update {

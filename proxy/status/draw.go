@@ -44,9 +44,9 @@ func subject(n *cluster.NodeStatus) page.Subject {
 	}
 }
 
-// latest returns when a node last came to be as it is.
+// latest returns when something last went wrong, or right again.
 func latest(s *cluster.Status) time.Time {
-	var last time.Time
+	last := s.Changed
 	for i := range s.Nodes {
 		if since := s.Nodes[i].Since; since.After(last) {
 			last = since

@@ -56,6 +56,10 @@ func TestHeadline(t *testing.T) {
 		"all is well": {
 			nodes: []cluster.NodeStatus{up("plex1"), up("plex2")}, level: page.Good, headline: "all is well", since: before(time.Hour),
 		},
+		"all is well again": {
+			nodes: []cluster.NodeStatus{up("plex1")}, with: func(s *cluster.Status) { s.Changed = before(time.Minute) },
+			level: page.Good, headline: "all is well", since: before(time.Minute),
+		},
 		"a node is down": {
 			nodes: []cluster.NodeStatus{down("plex1"), up("plex2")}, level: page.Poor, headline: "plex1 is down", since: before(time.Minute),
 		},

@@ -16,6 +16,9 @@ import (
 	"plexha/zones/timeline"
 )
 
+// patience is how long a test waits for what must come.
+const patience = 10 * time.Second
+
 // noon is when all is looked at.
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 

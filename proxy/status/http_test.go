@@ -184,6 +184,7 @@ func TestLive(t *testing.T) {
 	look := ask(t, srv.Config.Handler, "GET", "/").Body.String()
 	_, look, _ = strings.Cut(look, `data-look="`)
 	look, _, _ = strings.Cut(look, `"`)
+	srv.Client().Timeout = patience
 	res, err := srv.Client().Get(srv.URL + "/live?look=" + look)
 	if err != nil {
 		t.Fatal(err)
@@ -201,7 +202,9 @@ func TestLive(t *testing.T) {
 		t.Fatalf("nobody tells of %q: %v", what, in.Err())
 	}
 	tells("all is well")
-	two.becomes(home(down("plex1")))
+	sick := home(down("plex1"))
+	sick.Zone = "example.org"
+	two.becomes(sick)
 	tells("connection refused")
 	one.becomes(home(down("plex7")))
 	tells("plex7")
