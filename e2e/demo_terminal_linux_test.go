@@ -98,6 +98,7 @@ func startDemoAt(t *testing.T, p *pseudoTerminal) *visitor {
 
 // TestDemoOnATerminal: each key counts at once, and however it ends, the terminal is as it was.
 func TestDemoOnATerminal(t *testing.T) {
+	t.Parallel()
 	gate.Need(t, procfs)
 	for _, tt := range []struct {
 		name string
@@ -111,6 +112,7 @@ func TestDemoOnATerminal(t *testing.T) {
 		{"SIGKILL", func(t *testing.T, v *visitor, _ *pseudoTerminal) { v.signal(t, syscall.SIGKILL) }, -1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			p := newPseudoTerminal(t)
 			v := startDemoAt(t, p)
 			if p.isRestored() == nil {
@@ -138,6 +140,7 @@ func shows(p *pseudoTerminal, words string) error {
 
 // TestDemoLosesItsTerminal: a window that is closed takes all of it along.
 func TestDemoLosesItsTerminal(t *testing.T) {
+	t.Parallel()
 	gate.Need(t, procfs)
 	p := newPseudoTerminal(t)
 	v := startDemoAt(t, p)

@@ -47,12 +47,17 @@ func startDemo(tb testing.TB, args ...string) *visitor {
 // newVisitor returns how the demo is to be started.
 func newVisitor(tb testing.TB, args ...string) (*visitor, *exec.Cmd) {
 	tb.Helper()
-	v := &visitor{tb: tb, exe: programs.path(tb, "plexctl")}
-	var err error
-	if v.dir, err = os.MkdirTemp("", "plexha-visitor-"); err != nil { //nolint:usetesting // nobody may enter tb.TempDir
+	built := programs.path(tb, "plexctl")
+	own, err := os.MkdirTemp(filepath.Dir(built), "visitor-") //nolint:usetesting // nobody may enter tb.TempDir
+	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(func() { _ = os.RemoveAll(v.dir) })
+	tb.Cleanup(func() { _ = os.RemoveAll(own) })
+	v := &visitor{tb: tb, exe: filepath.Join(own, "plexctl"), dir: filepath.Join(own, "home")}
+	// Under a name of its own, its processes are told from those of other demos.
+	if err := errors.Join(os.Chmod(own, 0o755), os.Link(built, v.exe), os.Mkdir(v.dir, 0o700)); err != nil {
+		tb.Fatal(err)
+	}
 	cmd := exec.CommandContext(tb.Context(), v.exe, append([]string{"demo"}, args...)...)
 	cmd.Env = append(os.Environ(), "HOME="+v.dir, "TMPDIR="+v.dir, "TERM=xterm")
 	cmd.Dir = v.dir
@@ -174,6 +179,7 @@ const (
 
 // TestDemo runs the demo as README.md says, and compares its words with the golden file.
 func TestDemo(t *testing.T) {
+	t.Parallel()
 	gate.Need(t, procfs)
 	v := startDemo(t, "-script")
 	v.ends(0)
@@ -236,9 +242,11 @@ func readText(t *testing.T, name string) string {
 
 // TestDemoInterrupted ends the demo in the middle of its story.
 func TestDemoInterrupted(t *testing.T) {
+	t.Parallel()
 	gate.Need(t, procfs)
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		t.Run(sig.String(), func(t *testing.T) {
+			t.Parallel()
 			v := startDemo(t, "-script")
 			v.says("4. A film plays", 1)
 			v.signal(t, sig)
@@ -249,6 +257,7 @@ func TestDemoInterrupted(t *testing.T) {
 
 // TestDemoStays presses keys once the story is told, and ends it as a person might.
 func TestDemoStays(t *testing.T) {
+	t.Parallel()
 	gate.Need(t, procfs)
 	tests := []struct {
 		name string
@@ -263,6 +272,7 @@ func TestDemoStays(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			v := startDemo(t)
 			v.says("Each key with Enter:", 1)
 			fmt.Fprintln(v.in, "p")
@@ -279,6 +289,7 @@ func TestDemoStays(t *testing.T) {
 
 // TestDemoKilled: who is killed cannot clean up, but its children notice, and one of them does.
 func TestDemoKilled(t *testing.T) {
+	t.Parallel()
 	gate.Need(t, procfs)
 	v := startDemo(t, "-script")
 	v.says("4. A film plays", 1)
@@ -288,6 +299,7 @@ func TestDemoKilled(t *testing.T) {
 
 // TestDemoShowsTheLog: a story that does not hold ends with exit code 1 and what plexdns had to say.
 func TestDemoShowsTheLog(t *testing.T) {
+	t.Parallel()
 	gate.Need(t, procfs)
 	v := startDemo(t, "-script")
 	v.says("4. A film plays", 1)

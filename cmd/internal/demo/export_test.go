@@ -12,6 +12,7 @@ var (
 	CheckLoopback = checkLoopback
 	FreePlace     = freePlace
 	FindPlaces    = findPlaces
+	TakeTurn      = takeTurn
 	AnswerOf      = answerOf
 	TrustsByFile  = trustsByFile
 	WordsIn       = wordsIn
@@ -55,7 +56,7 @@ func Furnish(ctx context.Context, dir string, withoutTLS bool) (*Furnished, erro
 	own := netip.AddrPortFrom(Inside.Addr(), dnsPort)
 	p := Places{
 		DNS: own, Status: netip.AddrPortFrom(own.Addr(), statusPort), Plex1: at(Plex1), Plex2: at(Plex2),
-		Proxy: at(Proxy), ProxyStatus: netip.AddrPortFrom(own.Addr(), statusPort+1), Names: names,
+		Proxy: at(Proxy), ProxyStatus: netip.AddrPortFrom(own.Addr(), proxyStatusPort), Names: names,
 	}
 	h := &home{Places: p, dir: dir, net: n}
 	f := &Furnished{Corefile: h.corefile(), Roots: n.roots, Duck: n.duck, home: h}

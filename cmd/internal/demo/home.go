@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -24,8 +25,9 @@ type home struct {
 	outer   context.Context //nolint:containedctx // canceled when the person ends the demo
 	ctx     context.Context //nolint:containedctx // the children's: canceled, with outer or a cause, to end them
 	cancel  context.CancelCauseFunc
-	exe     string // this program, which is each child's as well
-	dir     string // the temporary folder
+	exe     string    // this program, which is each child's as well
+	dir     string    // the temporary folder
+	held    io.Closer // keeps other demos from our ports
 	janitor *janitor
 	net     *internet
 	plexdns *process
@@ -43,24 +45,31 @@ func newHome(ctx context.Context, terminal *os.File) (*home, error) {
 	if err := checkLoopback(bindable(ctx)); err != nil {
 		return nil, err
 	}
-	places, err := findPlaces(ctx)
+	held, turn, err := takeTurn(ctx)
 	if err != nil {
 		return nil, err
 	}
-	exe, err := os.Executable()
-	if err != nil {
-		return nil, fmt.Errorf("finding this program: %w", err)
-	}
-	dir, err := os.MkdirTemp("", "plexha-demo-")
-	if err != nil {
-		return nil, fmt.Errorf("making the demo's folder: %w", err)
-	}
-	h := &home{Places: places, outer: ctx, exe: exe, dir: dir, cast: map[Member]*process{}}
+	h := &home{held: held, outer: ctx, cast: map[Member]*process{}}
 	h.ctx, h.cancel = context.WithCancelCause(ctx)
-	if h.janitor, err = hire(exe, dir, terminal); err != nil {
+	if err := h.prepare(turn, terminal); err != nil {
 		return nil, errors.Join(err, h.close())
 	}
 	return h, nil
+}
+
+// prepare finds what the home needs.
+func (h *home) prepare(turn uint16, terminal *os.File) (err error) {
+	if h.Places, err = findPlaces(h.ctx, turn); err != nil {
+		return err
+	}
+	if h.exe, err = os.Executable(); err != nil {
+		return fmt.Errorf("finding this program: %w", err)
+	}
+	if h.dir, err = os.MkdirTemp("", "plexha-demo-"); err != nil {
+		return fmt.Errorf("making the demo's folder: %w", err)
+	}
+	h.janitor, err = hire(h.exe, h.dir, terminal)
+	return err
 }
 
 func (h *home) corefile() string  { return filepath.Join(h.dir, "Corefile") }
@@ -280,6 +289,7 @@ func (h *home) close() error {
 	if h.net != nil {
 		h.net.close()
 	}
+	_ = h.held.Close() // nobody needs it any more
 	err := os.RemoveAll(h.dir)
 	if h.janitor != nil {
 		h.janitor.dismiss()

@@ -170,27 +170,25 @@ func TestFreePlace(t *testing.T) {
 	}
 }
 
-// Two demos at once, and whatever else has a port, leave each part a place of its own.
+// Demos that begin at once, and whatever else has a port, leave each part a place of its own.
 func TestFindPlaces(t *testing.T) {
-	first, err := demo.FindPlaces(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", first.Status.String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	p, err := demo.FindPlaces(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	seen := map[netip.AddrPort]bool{first.Status: true}
-	for _, place := range []netip.AddrPort{p.DNS, p.Status, p.Proxy, p.ProxyStatus, p.Plex1, p.Plex2, p.Names} {
-		if seen[place] {
-			t.Errorf("%s twice", place)
+	seen := map[netip.AddrPort]bool{}
+	for range 3 {
+		held, turn, err := demo.TakeTurn(t.Context())
+		if err != nil {
+			t.Fatal(err)
 		}
-		seen[place] = true
+		defer held.Close()
+		p, err := demo.FindPlaces(t.Context(), turn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, place := range []netip.AddrPort{p.DNS, p.Status, p.Proxy, p.ProxyStatus, p.Plex1, p.Plex2, p.Names} {
+			if seen[place] {
+				t.Errorf("%s twice", place)
+			}
+			seen[place] = true
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"path/filepath"
@@ -11,16 +12,18 @@ import (
 	"text/template"
 )
 
-// The ports that are tried first. Up to portTries above them are tried where they are taken, as 32400 is on a
-// machine that runs Plex. The status pages of a real plexdns and plexproxy are at 8053 and 8054, and no block may
-// have one address for both of its own.
+// The ports that the first demo of a machine tries first, at least portSpan apart where the address is the same. The
+// status pages of a real plexdns and plexproxy are at 8053 and 8054.
 const (
-	dnsPort    uint16 = 5300
-	plexPort   uint16 = 32400
-	proxyPort  uint16 = 8443
-	duckPort   uint16 = 5400
-	statusPort uint16 = 8055 // and the one above it
-	portTries  uint16 = 100
+	dnsPort         uint16 = 5300
+	duckPort        uint16 = 5500
+	plexPort        uint16 = 32400
+	proxyPort       uint16 = 8443
+	statusPort      uint16 = 8055
+	proxyStatusPort uint16 = 8255
+	// Each demo has a turn of its own, and tries every turns-th port from there on, of portSpan.
+	turns    uint16 = 20
+	portSpan uint16 = 200
 )
 
 //go:embed Corefile.tmpl
@@ -95,8 +98,20 @@ func bindable(ctx context.Context) func(netip.Addr) error {
 	}
 }
 
+// takeTurn returns what no other demo has until it is closed: two that begin at once would find the same ports free.
+func takeTurn(ctx context.Context) (held io.Closer, turn uint16, err error) {
+	var lc net.ListenConfig
+	for turn := range turns {
+		held, err = lc.ListenPacket(ctx, "udp", netip.AddrPortFrom(Outside.Addr(), dnsPort+turn).String())
+		if err == nil {
+			return held, turn, nil
+		}
+	}
+	return nil, 0, fmt.Errorf("taking one of %d turns: %w", turns, err)
+}
+
 // findPlaces finds a free port for each part.
-func findPlaces(ctx context.Context) (Places, error) {
+func findPlaces(ctx context.Context, turn uint16) (Places, error) {
 	var p Places
 	for _, part := range []struct {
 		place *netip.AddrPort
@@ -109,21 +124,20 @@ func findPlaces(ctx context.Context) (Places, error) {
 		{&p.Proxy, Proxy.Addr(), proxyPort},
 		{&p.Names, Inside.Addr(), duckPort},
 		{&p.Status, Inside.Addr(), statusPort},
+		{&p.ProxyStatus, Inside.Addr(), proxyStatusPort},
 	} {
 		var err error
-		if *part.place, err = freePlace(ctx, part.addr, part.port); err != nil {
+		if *part.place, err = freePlace(ctx, part.addr, part.port+turn); err != nil {
 			return Places{}, err
 		}
 	}
-	var err error
-	p.ProxyStatus, err = freePlace(ctx, Inside.Addr(), p.Status.Port()+1) // at the same address
-	return p, err
+	return p, nil
 }
 
-// freePlace returns the first port from first on that is free at addr, for TCP and UDP.
+// freePlace returns the first port of a turn, which begins with that one, that is free at addr, for TCP and UDP.
 func freePlace(ctx context.Context, addr netip.Addr, first uint16) (netip.AddrPort, error) {
 	var last error
-	for port := first; port < first+portTries; port++ {
+	for port := first; port < first+portSpan; port += turns {
 		place := netip.AddrPortFrom(addr, port)
 		if last = isFree(ctx, place); last == nil {
 			return place, nil

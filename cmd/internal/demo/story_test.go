@@ -37,7 +37,7 @@ func TestPlay(t *testing.T) {
 
 2. The proxy speaks HTTPS under all names, with an authority of its own.
 
-   inside   https://plex.home.duckdns.org   200 from plex1
+   tv       https://plex.home.duckdns.org   200 from plex1
    inside   https://plex1.home.duckdns.org  200 from plex1
    inside   https://plex2.home.duckdns.org  200 from plex2
 
