@@ -68,8 +68,7 @@ func cut(line string, width int) string {
 	var out strings.Builder
 	painted := false
 	for n := 0; line != ""; {
-		if strings.HasPrefix(line, "\x1b[") {
-			end := strings.IndexByte(line, 'm') + 1
+		if end := strings.IndexByte(line, 'm') + 1; end > 0 && strings.HasPrefix(line, "\x1b[") {
 			out.WriteString(line[:end])
 			painted = line[:end] != "\x1b[0m"
 			line = line[end:]

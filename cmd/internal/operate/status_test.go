@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -258,9 +260,27 @@ func TestCut(t *testing.T) {
 		{"ääääää", "ääää"},
 		{"\x1b[1;31mab\x1b[0mcdef", "\x1b[1;31mab\x1b[0mcd"},
 		{"abcd\x1b[0m", "abcd\x1b[0m"},
+		{"\x1b[without end", "\x1b[wi"},
 	} {
 		if got := operate.Cut(tc.line, 4); got != tc.want {
 			t.Errorf("%q becomes %q, want %q", tc.line, got, tc.want)
 		}
 	}
+}
+
+// FuzzText: whatever others say, one line of printable characters is shown, and no more of it than fits.
+func FuzzText(f *testing.F) {
+	f.Add("connection refused", 10)
+	f.Add("\x1b[31mred\x1b[0m\r\n\u202e\xff", 3)
+	f.Fuzz(func(t *testing.T, text string, width int) {
+		said := operate.Plain(text)
+		if strings.ContainsFunc(said, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }) || !utf8.ValidString(said) {
+			t.Errorf("%q is shown as %q", text, said)
+		}
+		width = max(0, width)
+		if got := operate.Cut(said, width); utf8.RuneCountInString(got) > width || !strings.HasPrefix(said, got) {
+			t.Errorf("%q is cut to %q, want %d characters of it", said, got, width)
+		}
+		operate.Cut(text, width) // ends
+	})
 }
