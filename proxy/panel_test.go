@@ -115,6 +115,12 @@ func TestTheDoorOfTheStatusPage(t *testing.T) {
 		"a name made up elsewhere":   {"GET", "evil.example", "/", nil, http.StatusMisdirectedRequest},
 		"and its document":           {"GET", "evil.example", "/status.json", nil, http.StatusMisdirectedRequest},
 		"ready is answered all same": {"GET", "evil.example", "/.plexha/ready", nil, http.StatusOK},
+		"status.json is not":         {"GET", "evil.example", "/.plexha/status.json", nil, http.StatusMisdirectedRequest},
+		"under our name":             {"GET", "plex." + home, "/.plexha/status.json", nil, http.StatusOK},
+		"nor are metrics":            {"GET", "evil.example", "/metrics", nil, http.StatusMisdirectedRequest},
+		"nginx hands it on":          {"GET", "localhost", "/.plexha/status.json", map[string]string{"X-Forwarded-For": "192.0.2.1"}, http.StatusForbidden},
+		"and metrics":                {"GET", "localhost", "/metrics", map[string]string{"X-Forwarded-For": "192.0.2.1"}, http.StatusForbidden},
+		"and ready":                  {"GET", "localhost", "/.plexha/ready", map[string]string{"X-Forwarded-For": "192.0.2.1"}, http.StatusOK},
 		"an order":                   {"POST", "localhost", order, nil, http.StatusOK},
 		"one by GET":                 {"GET", "localhost", order, nil, http.StatusMethodNotAllowed},
 		"one of another site":        {"POST", "localhost", order, map[string]string{"Sec-Fetch-Site": "cross-site"}, http.StatusForbidden},
@@ -132,6 +138,19 @@ func TestTheDoorOfTheStatusPage(t *testing.T) {
 	}
 	if got := shown(t, h.get(statusAddr, "http://localhost/status.json")); !slices.Equal(got, []string{home + " plex1 up drain"}) {
 		t.Errorf("after the order there are %q", got)
+	}
+}
+
+// TestPublicMetrics are for whoever asks, by whatever name.
+func TestPublicMetrics(t *testing.T) {
+	h := newHouse(t)
+	cfg := h.block(home, "tls off", startNode(t, "plex1"))
+	cfg.ProxyStatus.Public = true
+	h.apply(cfg)
+	for path, want := range map[string]int{"/metrics": http.StatusOK, "/.plexha/status.json": http.StatusMisdirectedRequest} {
+		if got := h.call(statusAddr, "GET", "docker1", path, map[string]string{"X-Forwarded-For": "192.0.2.1"}); got.status != want {
+			t.Errorf("%s: got %d, want %d", path, got.status, want)
+		}
 	}
 }
 

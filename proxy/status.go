@@ -72,8 +72,8 @@ func (s *Status) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 	}
 	client := clientAddr(r)
 	return s.server.answerOurs(w, r, func() []status.Source {
-		if !pagedoor.IsNamed(r.Host) && s.server.clusterOf(r.Host) == nil {
-			return nil // a page elsewhere may have made that name up, to read what this client may
+		if !s.server.isNamed(r.Host) {
+			return nil
 		}
 		return s.server.sources(func(at *block) bool { return client.IsLoopback() || internal(at.cluster.Now(), client) })
 	})
@@ -88,14 +88,21 @@ func (s *Status) servePage(w http.ResponseWriter, r *http.Request, next caddyhtt
 		s.page.ServeHTTP(w, r.WithContext(ctx))
 		return nil
 	}
-	if !s.Public && !clientAddr(r).IsLoopback() {
+	named := s.server.isNamed(r.Host)
+	switch metrics := r.URL.Path == "/metrics"; {
+	case r.URL.Path == ours+"ready":
+	case !s.Public && !pagedoor.IsLocal(r):
 		return text(w, http.StatusForbidden, "forbidden")
-	}
-	if r.URL.Path == "/metrics" {
+	case metrics && (named || s.Public): // Prometheus goes by names
 		return next.ServeHTTP(w, r)
+	case !named:
+		return text(w, http.StatusMisdirectedRequest, "misdirected")
 	}
 	return s.server.answerOurs(w, r, s.sources)
 }
+
+// isNamed reports whether a page elsewhere can not have made up the host that is asked, to read what this client may.
+func (s *Server) isNamed(host string) bool { return pagedoor.IsNamed(host) || s.clusterOf(host) != nil }
 
 // answerOurs answers what is below /.plexha/. Shown returns the clusters whose state the client may see.
 func (s *Server) answerOurs(w http.ResponseWriter, r *http.Request, shown func() []status.Source) error {

@@ -75,7 +75,8 @@ type playback struct {
 // maxSessions bounds the sessions that a playback is known by: a change of quality begins another one.
 const maxSessions = 4
 
-// NewTable returns an empty table of at most size playbacks. Whoever gave no sign for the longest time makes room.
+// NewTable returns an empty table of at most size playbacks. Whoever gave no sign for the longest time makes room, and
+// those to whom an answer is under way do so last: whoever makes clients up can't hide them.
 func NewTable(size int) *Table {
 	return &Table{size: max(size, 1), subs: map[chan struct{}]struct{}{}}
 }
@@ -126,6 +127,9 @@ func (a Answer) End(now time.Time) {
 	defer a.table.mu.Unlock()
 	a.to.open--
 	a.to.last = now
+	if end := a.to.ends(); !end.IsZero() { // it may have been paused for longer than that lasts
+		a.table.due = earlier(a.table.due, end)
+	}
 	a.table.tell(a.to.open == 0 && a.to.state == Stopped)
 }
 
@@ -206,14 +210,15 @@ func (t *Table) leaveOthers(s *affinity.Sign, node zones.NodeName) (changed bool
 	return len(t.all) != before
 }
 
-// makeRoom drops the playback that gave no sign for the longest time if there is no room for another one.
+// makeRoom drops a playback if there is no room for another one.
 func (t *Table) makeRoom() {
 	if len(t.all) < t.size {
 		return
 	}
 	oldest := 0
 	for i, p := range t.all {
-		if p.last.Before(t.all[oldest].last) {
+		least := t.all[oldest]
+		if idle := p.open == 0; idle && least.open > 0 || idle == (least.open == 0) && p.last.Before(least.last) {
 			oldest = i
 		}
 	}

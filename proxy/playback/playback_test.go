@@ -365,6 +365,40 @@ func TestTheFullTable(t *testing.T) {
 	})
 }
 
+// TestWhoeverMakesClientsUpHidesNoFilm: one that is handed over as a whole is asked for once.
+func TestWhoeverMakesClientsUpHidesNoFilm(t *testing.T) {
+	within(t, func(s *scene) {
+		s.table = playback.NewTable(3)
+		one, two := s.opens("plex1", part+tv), s.opens("plex1", part+phone)
+		for i := range 10 {
+			time.Sleep(time.Second)
+			s.answers("plex2", fmt.Sprintf("%s&X-Plex-Client-Identifier=made-up-%d", playing, i))
+		}
+		s.plays("plex1 playing", "plex1 playing", "plex2 playing")
+		one.End(time.Now())
+		two.End(time.Now())
+	})
+}
+
+// TestDueIsToCome once it has been seen to: whoever waits for it would not wait at all.
+func TestDueIsToCome(t *testing.T) {
+	for name, said := range map[string]string{"paused": paused + tv, "stopped": stopped + tv} {
+		t.Run(name, func(t *testing.T) {
+			within(t, func(s *scene) {
+				film := s.opens("plex1", part+tv)
+				s.answers("plex1", said)
+				time.Sleep(time.Hour)
+				s.table.Expire(time.Now())
+				film.End(time.Now())
+				s.table.Expire(time.Now())
+				if due := s.table.Due(); !due.IsZero() {
+					t.Errorf("due at %v, %v ago", due, time.Since(due))
+				}
+			})
+		})
+	}
+}
+
 // TestManySessionsOfOnePlayback: it is found by the last four.
 func TestManySessionsOfOnePlayback(t *testing.T) {
 	within(t, func(s *scene) {
@@ -470,6 +504,10 @@ func FuzzTable(f *testing.F) {
 			open = open[1:]
 			if n := len(s.table.List(now)); n > 3 {
 				t.Fatalf("there are %d, and room for 3", n)
+			}
+			s.table.Expire(now)
+			if due := s.table.Due(); !due.IsZero() && !due.After(now) {
+				t.Fatalf("due at %v, and it is %v", due, now)
 			}
 		}
 		for _, a := range open {
