@@ -12,6 +12,8 @@ var (
 	CheckLoopback = checkLoopback
 	FreePlace     = freePlace
 	FindPlaces    = findPlaces
+	PlexOptions   = plexOptions
+	Visitor       = visitor
 	TakeTurn      = takeTurn
 	AnswerOf      = answerOf
 	TrustsByFile  = trustsByFile
@@ -19,6 +21,11 @@ var (
 	Headline      = headline
 	Heading       = heading
 )
+
+// WatchFilms is what a device plays at that address.
+func WatchFilms(ctx context.Context, d Device, place netip.AddrPort, authority string) Film {
+	return watchFilms(ctx, d, place, authority)
+}
 
 // Frame is what the view shows.
 type Frame = frame

@@ -178,7 +178,7 @@ func TestFindPlaces(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer held.Close()
+		t.Cleanup(func() { held.Close() })
 		p, err := demo.FindPlaces(t.Context(), turn)
 		if err != nil {
 			t.Fatal(err)

@@ -19,6 +19,8 @@ func (h *home) invite(p *page) {
 		p.printf("   curl --cacert $ROOT --resolve %s:%s https://%s/identity\n", where, h.Proxy.Addr(), where)
 	}
 	p.printf("\nLook at the status pages of plexdns and plexproxy, and change the Corefile:\n\n")
-	p.printf("   http://%s\n   http://%s\n   %s\n", h.Status, h.ProxyStatus, h.corefile())
+	for _, place := range []string{"http://" + h.Status.String(), "http://" + h.ProxyStatus.String(), h.corefile()} {
+		p.printf("   %s\n", place)
+	}
 	p.printf("\n")
 }

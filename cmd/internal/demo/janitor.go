@@ -76,9 +76,9 @@ func tidy(ctx context.Context, args []string, out io.Writer) int {
 	}
 	if before != nil {
 		_ = term.Restore(terminalFile, before) // if it is still there
-		_, _ = io.WriteString(os.NewFile(terminalFile, "terminal"), showCursor+"\n")
+		_, _ = os.NewFile(terminalFile, "terminal").WriteString(showCursor + "\n")
 	}
-	time.Sleep(childrenEnd)
+	<-time.After(childrenEnd)
 	if os.RemoveAll(args[0]) != nil {
 		return 1
 	}

@@ -230,11 +230,3 @@ func tells(beginnings ...string) want {
 		holds: func(a Answer) bool { return slices.EqualFunc(a.Data, beginnings, strings.HasPrefix) },
 	}
 }
-
-// noData wants a name that exists and has nothing of that type.
-func noData() want {
-	return want{
-		words: "no data",
-		holds: func(a Answer) bool { return a.Rcode == dns.RcodeSuccess && len(a.Data) == 0 },
-	}
-}
