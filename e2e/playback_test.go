@@ -25,6 +25,7 @@ func (s share) check(tb testing.TB, nodes, clients int) {
 // TestPlaybacksAreWhole is what the proxy is for: many clients of each kind play at once through one name, and each
 // playback stays on one node from its first request to its last.
 func TestPlaybacksAreWhole(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		nodes int
 		tls   bool

@@ -46,6 +46,7 @@ func buildStock(t *testing.T) string {
 }
 
 func TestPluginDropsIntoStockCoreDNS(t *testing.T) {
+	t.Parallel()
 	gate.Need(t, minutes)
 	binary := buildStock(t)
 	h := newHome(t, homeConfig{}) // for its stand-ins; a plexdns of ours runs beside
