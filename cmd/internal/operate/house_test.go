@@ -140,6 +140,19 @@ func (h *house) serve(program socket.Program, i *instance) *instance {
 	return i
 }
 
+// killed leaves a program's socket as one that did not end in order does.
+func (h *house) killed(program socket.Program) {
+	h.tb.Helper()
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: program.Path(h.state), Net: "unix"})
+	if err != nil {
+		h.tb.Fatal(err)
+	}
+	l.SetUnlinkOnClose(false)
+	if err := l.Close(); err != nil {
+		h.tb.Fatal(err)
+	}
+}
+
 // ServeHTTP implements [http.Handler].
 func (i *instance) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	i.mu.Lock()

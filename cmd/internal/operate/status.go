@@ -73,7 +73,7 @@ func showStatus(ctx context.Context, args []string, _ io.Reader, out, _ io.Write
 		return o.follow(ctx, clients, out)
 	}
 	seen := look(ctx, clients)
-	told, err := o.answered(seen)
+	told, err := o.present(seen)
 	if o.json {
 		return errors.Join(writeStatus(out, seen), err)
 	}
@@ -84,6 +84,20 @@ func showStatus(ctx context.Context, args []string, _ io.Reader, out, _ io.Write
 		err = &command.ExitError{Code: exitUnwell}
 	}
 	return errors.Join(p.err, err)
+}
+
+// present is answered, with an error as well for who was killed here: the other one may say that all is well.
+func (o *statusOptions) present(seen []sighting) ([]sighting, error) {
+	told, err := o.answered(seen)
+	if told == nil || o.at != nil {
+		return told, err // which says all
+	}
+	for _, s := range seen {
+		if errors.Is(s.err, socket.ErrKilled) {
+			err = errors.Join(err, s.err)
+		}
+	}
+	return told, err
 }
 
 // docs returns what the instances show on their pages, of the zone that is asked for.
@@ -169,7 +183,7 @@ func (o *statusOptions) follow(ctx context.Context, clients []socket.Client, out
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
-		told, err := o.answered(look(ctx, clients))
+		told, err := o.present(look(ctx, clients))
 		if ctx.Err() != nil {
 			return nil
 		}

@@ -124,6 +124,17 @@ func TestStatus(t *testing.T) {
 			}
 		}
 	})
+	t.Run("plexdns was killed", func(t *testing.T) {
+		h := newHouse(t)
+		h.plexproxy()
+		h.killed(socket.Plexdns)
+		for _, words := range []string{"status", "status -check", "status -json"} {
+			out, err := h.plexctl(words)
+			if !errors.Is(err, socket.ErrKilled) || command.Code(err) == 0 || !strings.Contains(out, "home.test") {
+				t.Errorf("%s: got %v\n%s", words, err, out)
+			}
+		}
+	})
 	t.Run("another zone", func(t *testing.T) {
 		h := newHouse(t)
 		h.plexdns()

@@ -47,17 +47,28 @@ func (p Program) Path(dir string) string {
 // ErrNone is that nobody listens at the socket.
 var ErrNone = errors.New("nobody is there")
 
-// noneError is an ErrNone that says of whom.
-type noneError struct{ Client }
+// ErrKilled is an ErrNone with a sign that somebody should be there: whoever ends in order takes the socket away.
+var ErrKilled = errors.New("it did not end in order")
 
-func (e noneError) Error() string {
-	if e.Program == "" {
-		return "there is nobody at " + e.place()
-	}
-	return fmt.Sprintf("no %s runs with that state folder: there is nobody at %s", e.Program, e.place())
+// noneError is an ErrNone that says of whom.
+type noneError struct {
+	Client
+
+	left bool // the socket, without anybody: an ErrKilled
 }
 
-func (e noneError) Is(target error) bool { return target == ErrNone }
+func (e noneError) Error() string {
+	switch {
+	case e.Program == "":
+		return "there is nobody at " + e.place()
+	case e.left:
+		return fmt.Sprintf("%s does not run, and did not end in order: start it again, or remove %s", e.Program, e.place())
+	default:
+		return fmt.Sprintf("no %s runs with that state folder: there is nobody at %s", e.Program, e.place())
+	}
+}
+
+func (e noneError) Is(target error) bool { return target == ErrNone || e.left && target == ErrKilled }
 
 // Client asks one instance.
 type Client struct {
@@ -215,7 +226,7 @@ func (c Client) explain(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return fmt.Errorf("%s: %w", c.asking(), context.Cause(ctx))
 	case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ECONNREFUSED):
-		return noneError{c}
+		return noneError{c, c.Path != "" && errors.Is(err, syscall.ECONNREFUSED)}
 	case errors.Is(err, syscall.EACCES):
 		return fmt.Errorf("%s: permission denied: be its user, root, or of the group of %s", c.asking(), filepath.Dir(c.Path))
 	default:

@@ -95,14 +95,14 @@ func TestPlexdns(t *testing.T) {
 func TestNobodyThere(t *testing.T) {
 	dir := shortDir(t)
 	client := socket.Of(corefile.State{Dir: dir})
-	check := func() {
+	check := func(want string, killed bool) {
 		t.Helper()
 		_, err := client.Status(t.Context())
-		if want := "no plexdns runs with that state folder: there is nobody at " + client.Path; !errors.Is(err, socket.ErrNone) || err.Error() != want {
-			t.Errorf("got %v, want %s", err, want)
+		if !errors.Is(err, socket.ErrNone) || errors.Is(err, socket.ErrKilled) != killed || err.Error() != want+client.Path {
+			t.Errorf("got %v, want %s%s", err, want, client.Path)
 		}
 	}
-	check()
+	check("no plexdns runs with that state folder: there is nobody at ", false)
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: client.Path, Net: "unix"})
 	if err != nil {
 		t.Fatal(err)
@@ -111,7 +111,7 @@ func TestNobodyThere(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	check()
+	check("plexdns does not run, and did not end in order: start it again, or remove ", true)
 }
 
 // TestWhoeverAnswers: what is not plexdns's answer is told as such.
