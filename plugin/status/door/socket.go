@@ -1,12 +1,14 @@
 package door
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 )
 
 // socketMode lets those in who may write orders to the state folder, whose mode is 770: its owner's group.
@@ -20,8 +22,15 @@ type Socket struct {
 	mine os.FileInfo // what stands there as long as nobody takes it away
 }
 
-// Listen listens at a path. Whoever listened there before is not connected to any more, and needs not know.
+// answerTimeout is how long a process that listens may need to take a connection: the kernel does it.
+const answerTimeout = 250 * time.Millisecond
+
+// Listen listens at a path. Whoever of this process listened there before is not connected to any more, and needs not
+// know; another process that listens there is left alone, with an error.
 func Listen(path string) (*Socket, error) {
+	if err := isFree(path); err != nil {
+		return nil, fmt.Errorf("listening at the socket %s: %w", path, err)
+	}
 	l, err := listenBeside(path)
 	if err != nil {
 		return nil, fmt.Errorf("listening at the socket %s: %w", path, err)
@@ -48,6 +57,24 @@ func (s *Socket) Close() error {
 		_ = os.Remove(s.path) // one that stays is taken over by the next one
 	}
 	return s.Listener.Close()
+}
+
+// isFree returns an error if another process listens at the path. What a dead one has left there is nobody's.
+func isFree(path string) error {
+	c, err := (&net.Dialer{Timeout: answerTimeout}).DialContext(context.Background(), "unix", path)
+	if err != nil {
+		return nil //nolint:nilerr // nobody is there
+	}
+	defer func() { _ = c.Close() }() // nothing was said
+	pid, err := listenerOf(c.(*net.UnixConn))
+	switch {
+	case err != nil:
+		return err
+	case pid == os.Getpid():
+		return nil
+	default:
+		return fmt.Errorf("another process listens there (pid %d): end it, or give this one another folder with `state DIR`", pid)
+	}
 }
 
 // listenBeside listens at a new name in the folder of path.
