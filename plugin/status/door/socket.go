@@ -63,7 +63,7 @@ func (s *Socket) Close() error {
 func isFree(path string) error {
 	c, err := (&net.Dialer{Timeout: answerTimeout}).DialContext(context.Background(), "unix", path)
 	if err != nil {
-		return nil //nolint:nilerr // nobody is there
+		return nil // nobody is there
 	}
 	defer func() { _ = c.Close() }() // nothing was said
 	pid, err := listenerOf(c.(*net.UnixConn))
