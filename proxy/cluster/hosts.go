@@ -13,7 +13,7 @@ func (m *Moment) hosts() []HostStatus {
 	domain := strings.TrimSuffix(m.Config.Cluster.Origins[0], ".")
 	main := HostStatus{Host: m.Config.Cluster.Main + "." + domain}
 	main.To, main.Why = m.takers()
-	out := []HostStatus{{Host: domain, To: main.To, Why: "redirects to " + main.Host}, main}
+	out := []HostStatus{{Host: domain, To: []zones.NodeName{}, Why: "redirected, whoever is up", Redirect: main.Host}, main}
 	for i := range m.Nodes.All {
 		out = append(out, m.ownHost(&m.Nodes.All[i], domain))
 	}

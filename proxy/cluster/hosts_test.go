@@ -74,12 +74,12 @@ func TestWhereNamesLead(t *testing.T) {
 			m := &cluster.Moment{Config: cfg, Snapshot: snap, Nodes: affinity.NodesOf(snap)}
 			got := map[string]string{}
 			for _, h := range m.Hosts() {
-				got[h.Host] = fmt.Sprint(h.To, " ", h.Why)
+				got[h.Host] = fmt.Sprint(h.To, " ", h.Why, h.Redirect)
 			}
 			to, _, _ := strings.Cut(tt.main, "] ")
 			to += "]"
 			want := map[string]string{
-				"home.duckdns.org":      to + " redirects to plex.home.duckdns.org",
+				"home.duckdns.org":      "[] redirected, whoever is up" + "plex.home.duckdns.org",
 				"plex.home.duckdns.org": tt.main,
 				"*.home.duckdns.org":    to + " as the main name",
 			}

@@ -65,8 +65,10 @@ type Status struct {
 // HostStatus is where a name leads.
 type HostStatus struct {
 	Host string           `json:"host"`          // as a person writes it
-	To   []zones.NodeName `json:"to"`            // the nodes that new clients are given; empty: they get 503
+	To   []zones.NodeName `json:"to"`            // the nodes that new clients are given; empty: they get 503, unless Redirect
 	Why  string           `json:"why,omitempty"` // in a few words
+	// Redirect is the name that clients are sent to. Empty: to none.
+	Redirect string `json:"redirect,omitempty"`
 }
 
 // Certificate is one that clients are shown.

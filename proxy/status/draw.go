@@ -171,6 +171,8 @@ func hosts(s *cluster.Status) page.Section {
 		h := &s.Hosts[i]
 		to := page.Cell{Text: joined(h.To)}
 		switch {
+		case h.Redirect != "":
+			to = page.Cell{Text: h.Redirect}
 		case len(h.To) == 0:
 			to = page.Cell{Text: "nobody", Badge: page.Bad, Small: "clients get 503"}
 		case len(h.To) == 1 && h.Host == string(h.To[0])+"."+s.Zone:

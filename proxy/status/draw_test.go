@@ -141,9 +141,11 @@ func TestDraw(t *testing.T) {
 	open.Open, open.Refused = true, true
 	s := home(drained, down("plex2"), open)
 	s.Hosts = append([]cluster.HostStatus{{
+		Host: "home.duckdns.org", To: []zones.NodeName{}, Why: "redirected, whoever is up", Redirect: "plex.home.duckdns.org",
+	}, {
 		Host: "plex.home.duckdns.org", To: []zones.NodeName{"plex1", "plex3"}, Why: "the nodes that are up",
 	}}, s.Hosts...)
-	s.Hosts[2] = cluster.HostStatus{Host: "plex2.home.duckdns.org", To: []zones.NodeName{}, Why: "the node is not up"}
+	s.Hosts[3] = cluster.HostStatus{Host: "plex2.home.duckdns.org", To: []zones.NodeName{}, Why: "the node is not up"}
 	s.Playing = []playback.Playback{
 		{Node: "plex1", State: playback.Playing, Since: before(time.Hour), Last: before(time.Second)},
 		{Node: "plex1", State: playback.Paused, Since: before(time.Minute), Last: before(time.Second)},
