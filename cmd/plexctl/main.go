@@ -21,8 +21,9 @@ func main() {
 		programs := demo.Programs{Plexdns: dnsmain.Main, Plexproxy: proxymain.Main}
 		os.Exit(demo.Child(context.Background(), args[1:], os.Stdin, os.Stdout, os.Stderr, programs))
 	}
-	// SIGHUP: the terminal was closed. SIGPIPE: whoever read our output has gone.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	// SIGHUP: the terminal was closed. Not SIGPIPE, which any connection that breaks would bring then: as it is, it ends
+	// who writes to a reader that has gone, and nobody else.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	err := program().Run(ctx, args, os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	if exit, ok := errors.AsType[*command.ExitError](err); err != nil && (!ok || exit.Err != nil) {

@@ -159,7 +159,7 @@ func TestEventsAreRefusedBeforeTheStream(t *testing.T) {
 // TestHead: who asks only for the head of a stream is not kept waiting.
 func TestHead(t *testing.T) {
 	for name, show := range map[string]func(http.ResponseWriter, *http.Request) error{
-		"live":   func(w http.ResponseWriter, r *http.Request) error { return page.Live(w, r, nil, small) },
+		"live":   func(w http.ResponseWriter, r *http.Request) error { return page.NewStudio(small).Live(w, r, nil) },
 		"events": func(w http.ResponseWriter, r *http.Request) error { return page.Events(w, r, logs()) },
 	} {
 		w := httptest.NewRecorder()

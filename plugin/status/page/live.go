@@ -25,11 +25,6 @@ func (m *message) isEmpty() bool {
 	return m.Title == "" && m.Main == nil && len(m.Parts) == 0 && len(m.Events) == 0
 }
 
-// Live tells a page what changes, until the request ends. News holds a value whenever doc may return another page.
-func Live(w http.ResponseWriter, r *http.Request, news <-chan struct{}, doc func() Doc) error {
-	return NewStudio(doc).Live(w, r, news)
-}
-
 // Live tells a page what changes, until the request ends. News holds a value whenever the page may be another one.
 func (st *Studio) Live(w http.ResponseWriter, r *http.Request, news <-chan struct{}) error {
 	s, err := newStream(w)

@@ -35,7 +35,7 @@ func query(t *testing.T, d page.Doc) string {
 // live opens the page of a scene, and returns what it is told.
 func live(t *testing.T, s *scene) (messages <-chan told, end func()) {
 	t.Helper()
-	c, end, _ := serve(t, func(w http.ResponseWriter, r *http.Request) error { return page.Live(w, r, s.news, s.now) })
+	c, end, _ := serve(t, func(w http.ResponseWriter, r *http.Request) error { return page.NewStudio(s.now).Live(w, r, s.news) })
 	messages = listen(t, c, query(t, s.now()), nil)
 	synctest.Wait()
 	if first := read(messages); len(first) != 1 || first[0].news(t).Main != "" || first[0].news(t).At.IsZero() {
@@ -74,7 +74,7 @@ func TestLiveBegins(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newScene(small())
-				c, _, _ := serve(t, func(w http.ResponseWriter, r *http.Request) error { return page.Live(w, r, s.news, s.now) })
+				c, _, _ := serve(t, func(w http.ResponseWriter, r *http.Request) error { return page.NewStudio(s.now).Live(w, r, s.news) })
 				m := one(t, listen(t, c, tc.query, map[string]string{"Last-Event-ID": tc.last}))
 				if m.event != tc.event {
 					t.Fatalf("it is told %v", m)
@@ -298,7 +298,7 @@ func TestLiveEndsWithTheServer(t *testing.T) {
 func TestLiveEndsWithThePage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene(small())
-		c, _, done := serve(t, func(w http.ResponseWriter, r *http.Request) error { return page.Live(w, r, s.news, s.now) })
+		c, _, done := serve(t, func(w http.ResponseWriter, r *http.Request) error { return page.NewStudio(s.now).Live(w, r, s.news) })
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1/"+query(t, s.now()), http.NoBody)
 		if err != nil {
 			t.Fatal(err)
@@ -325,7 +325,7 @@ func TestSlowReaderIsDropped(t *testing.T) {
 		s := newScene(small())
 		ended := make(chan error, 1)
 		srv := door.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			ended <- page.Live(w, r, s.news, s.now)
+			ended <- page.NewStudio(s.now).Live(w, r, s.news)
 		}))
 		l := &pipes{conns: make(chan net.Conn), ended: make(chan struct{})}
 		served := make(chan error, 1)
