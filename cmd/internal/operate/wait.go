@@ -80,6 +80,8 @@ type waiting struct {
 
 	p     *printer
 	count func(context.Context) (count, error) // asks who plays
+
+	limited bool // it was said what plexproxy cannot see
 }
 
 // count is who plays on the node.
@@ -114,7 +116,7 @@ func (w *waiting) run(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return w.givenUp(ctx, before)
 		case err == nil && now.all() == 0 && !now.unsettled:
-			w.p.printf("%s: no playback is left that plexproxy sees\n", w.name)
+			w.p.printf("%s: no playback is left that plexproxy sees%s\n", w.name, w.limits())
 			return w.p.err
 		case err == nil:
 			heard, silent = time.Now(), nil
@@ -140,11 +142,20 @@ func (w *waiting) tell(now, before count) {
 	case now == before:
 	case now.all() == 0:
 		w.p.printf("%s: plexproxy has just started: who plays is known %v later\n", w.name, settledAfter)
-	case before.playing < 0:
-		w.p.printf("%s: %s that plexproxy sees; what goes past the proxy is invisible\n", w.name, now)
+	case !w.limited:
+		w.p.printf("%s: %s that plexproxy sees%s\n", w.name, now, w.limits())
 	case now.playing != before.playing || now.paused != before.paused:
 		w.p.printf("%s: %s\n", w.name, now)
 	}
+}
+
+// limits says once what no count can hold.
+func (w *waiting) limits() string {
+	if w.limited {
+		return ""
+	}
+	w.limited = true
+	return "; what goes past the proxy is invisible"
 }
 
 // givenUp is why the waiting ends before the playbacks do.

@@ -31,7 +31,7 @@ func TestWait(t *testing.T) {
 	}{
 		{
 			name: "nobody plays", answers: []answer{{}},
-			says: "plex1: no playback is left that plexproxy sees\n",
+			says: "plex1: no playback is left that plexproxy sees; what goes past the proxy is invisible\n",
 		},
 		{
 			name: "two end, one after the other",
@@ -77,7 +77,7 @@ func TestWait(t *testing.T) {
 			},
 			took: 18 * time.Second,
 			says: "plex1: plexproxy has just started: who plays is known 30s later\n" +
-				"plex1: 1 playback\n" +
+				"plex1: 1 playback that plexproxy sees; what goes past the proxy is invisible\n" +
 				"plex1: no playback is left that plexproxy sees\n",
 		},
 		{
@@ -135,7 +135,7 @@ func TestDrainAndWait(t *testing.T) {
 		at2 := plays("playing")
 		at2.Node = "plex2"
 		h.plexproxy(at2)
-		const want = "plex1 of home.test drains until it is taken back: plexproxy sees it\nplex1: no playback is left that plexproxy sees\n"
+		const want = "plex1 of home.test drains until it is taken back: plexproxy sees it\nplex1: no playback is left that plexproxy sees; what goes past the proxy is invisible\n"
 		if out, err := h.plexctl("drain plex1 -wait"); err != nil || out != want {
 			t.Errorf("got %v\n%s\nwant\n%s", err, out, want)
 		}
