@@ -6,13 +6,16 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"plexha/corefile/state"
 	"plexha/zones"
 	"plexha/zones/board"
+	"plexha/zones/diary"
 )
 
 func TestOneOwnerPerFile(t *testing.T) {
@@ -96,4 +99,19 @@ func TestSetWaitsItsTurn(t *testing.T) {
 			t.Errorf("nobody gives it up: got %v, want %v", err, state.ErrTaken)
 		}
 	})
+}
+
+// TestOrdersInAPipe: whoever may write to the folder keeps nobody waiting, who would then take no orders at all.
+func TestOrdersInAPipe(t *testing.T) {
+	o := ordersIn(t, "")
+	if err := os.RemoveAll(o.File); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(o.File, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	lines := o.Read(nil, time.Now())
+	if len(lines) != 1 || lines[0].Level != diary.Error || !strings.Contains(lines[0].Text, "is no regular file") {
+		t.Errorf("got %v", lines)
+	}
 }

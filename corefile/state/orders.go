@@ -1,10 +1,10 @@
 package state
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -70,15 +70,14 @@ func (o *Orders) line(level diary.Level, text string) diary.Line {
 }
 
 func (o *Orders) load() ([]board.OrderLine, error) {
-	f, err := os.Open(o.File)
+	text, err := Read(o.File)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the orders: %w", err)
 	}
-	defer func() { _ = f.Close() }() // only read
-	orders, err := board.ParseOrders(f)
+	orders, err := board.ParseOrders(bytes.NewReader(text))
 	if err != nil {
 		return nil, fmt.Errorf("reading the orders in %s: %w", o.File, err)
 	}
