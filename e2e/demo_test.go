@@ -36,6 +36,12 @@ type visitor struct {
 func startDemo(tb testing.TB, args ...string) *visitor {
 	tb.Helper()
 	v, cmd := newVisitor(tb, args...)
+	return v.starts(cmd)
+}
+
+func (v *visitor) starts(cmd *exec.Cmd) *visitor {
+	tb := v.tb
+	tb.Helper()
 	var err error
 	if v.in, err = cmd.StdinPipe(); err != nil {
 		tb.Fatal(err)
@@ -188,6 +194,23 @@ func TestDemo(t *testing.T) {
 		writeFile(t, demoGolden, maskDemo(got))
 		updateReadme(t, got)
 	}
+	v.said(got)
+}
+
+// TestDemoAsRoot: it needs no root, and is not disturbed by it.
+func TestDemoAsRoot(t *testing.T) {
+	t.Parallel()
+	gate.Need(t, procfs, gate.Root)
+	v, cmd := newVisitor(t, "-script")
+	cmd.SysProcAttr.Credential = nil
+	v.starts(cmd).ends(0)
+	v.said(v.output.String())
+}
+
+// said compares a transcript with the golden file.
+func (v *visitor) said(got string) {
+	t := v.tb
+	t.Helper()
 	if diff := cmp.Diff(readText(t, demoGolden), maskDemo(got)); diff != "" {
 		t.Errorf("the demo (-want +got, -update writes it anew):\n%s", diff)
 	}
@@ -231,7 +254,7 @@ func updateReadme(t *testing.T, transcript string) {
 	}
 }
 
-func readText(t *testing.T, name string) string {
+func readText(t testing.TB, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(name)
 	if err != nil {
