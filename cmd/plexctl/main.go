@@ -24,6 +24,7 @@ func main() {
 	// SIGHUP: the terminal was closed. Not SIGPIPE, which any connection that breaks would bring then: as it is, it ends
 	// who writes to a reader that has gone, and nobody else.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	context.AfterFunc(ctx, stop) // a second one ends what does not heed the first
 	err := program().Run(ctx, args, os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	if exit, ok := errors.AsType[*command.ExitError](err); err != nil && (!ok || exit.Err != nil) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -70,6 +71,10 @@ func (o *Orders) line(level diary.Level, text string) diary.Line {
 }
 
 func (o *Orders) load() ([]board.OrderLine, error) {
+	// A link may lead to what only this program may read, and a mistake in it would be quoted in the log.
+	if info, err := os.Lstat(o.File); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		return nil, fmt.Errorf("reading the orders: %s is a symbolic link", o.File)
+	}
 	text, err := Read(o.File)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -79,7 +80,7 @@ func showStatus(ctx context.Context, args []string, _ io.Reader, out, _ io.Write
 	}
 	docs := o.docs(told)
 	p := &printer{w: out}
-	p.printf("%s", paints(out).status(docs))
+	p.printf("%s%s", paints(out).status(docs), o.missing(seen, docs))
 	if err == nil && o.check && !isWell(docs) {
 		err = &command.ExitError{Code: exitUnwell}
 	}
@@ -98,6 +99,27 @@ func (o *statusOptions) present(seen []sighting) ([]sighting, error) {
 		}
 	}
 	return told, err
+}
+
+// missing says who does not run here while another one does: it may run elsewhere, or should be here. A cluster
+// without proxies wants no plexproxy.
+func (o *statusOptions) missing(seen []sighting, docs []page.Doc) string {
+	if docs == nil || o.at != nil {
+		return "" // the error says it
+	}
+	var out strings.Builder
+	for _, s := range seen {
+		wanted := s.Program == socket.Plexdns || slices.ContainsFunc(docs, hasProxies)
+		if wanted && errors.Is(s.err, socket.ErrNone) && !errors.Is(s.err, socket.ErrKilled) {
+			fmt.Fprintf(&out, "\n%s\n", plain(s.err.Error()))
+		}
+	}
+	return out.String()
+}
+
+func hasProxies(d page.Doc) bool {
+	isProxies := func(s page.Section) bool { return s.Name == "proxies" }
+	return slices.ContainsFunc(d.Clusters, func(c page.Cluster) bool { return slices.ContainsFunc(c.Sections, isProxies) })
 }
 
 // docs returns what the instances show on their pages, of the zone that is asked for.
@@ -183,11 +205,13 @@ func (o *statusOptions) follow(ctx context.Context, clients []socket.Client, out
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
-		told, err := o.present(look(ctx, clients))
+		seen := look(ctx, clients)
+		told, err := o.present(seen)
 		if ctx.Err() != nil {
 			return nil
 		}
-		text := paints(out).status(o.docs(told))
+		docs := o.docs(told)
+		text := paints(out).status(docs) + o.missing(seen, docs)
 		if err != nil {
 			text += fmt.Sprintf("\n%s\n", plain(err.Error()))
 		}

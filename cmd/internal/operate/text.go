@@ -166,13 +166,14 @@ func (p painter) section(s *page.Section) string {
 // cellOf returns a cell of the page as text in one line.
 func cellOf(c page.Cell) cell {
 	var words []string
-	for _, s := range []string{c.Text, c.Small} {
-		if s = plain(s); s != "" {
-			words = append(words, s)
-		}
+	if s := plain(c.Text); s != "" {
+		words = append(words, s)
 	}
 	if !c.Time.IsZero() {
-		words = slices.Insert(words, min(1, len(words)), clock(c.Time))
+		words = append(words, clock(c.Time))
+	}
+	if s := plain(c.Small); s != "" {
+		words = append(words, "("+s+")")
 	}
 	return cell{strings.Join(words, " "), c.Badge}
 }

@@ -141,7 +141,7 @@ func (w *waiting) tell(now, before count) {
 	switch {
 	case now == before:
 	case now.all() == 0:
-		w.p.printf("%s: plexproxy has just started: who plays is known %v later\n", w.name, settledAfter)
+		w.p.printf("%s: plexproxy has just started: who plays is known %v after its start\n", w.name, settledAfter)
 	case !w.limited:
 		w.p.printf("%s: %s that plexproxy sees%s\n", w.name, now, w.limits())
 	case now.playing != before.playing || now.paused != before.paused:

@@ -76,7 +76,7 @@ func TestWait(t *testing.T) {
 				{},
 			},
 			took: 18 * time.Second,
-			says: "plex1: plexproxy has just started: who plays is known 30s later\n" +
+			says: "plex1: plexproxy has just started: who plays is known 30s after its start\n" +
 				"plex1: 1 playback that plexproxy sees; what goes past the proxy is invisible\n" +
 				"plex1: no playback is left that plexproxy sees\n",
 		},
@@ -144,7 +144,7 @@ func TestDrainAndWait(t *testing.T) {
 		h := newHouse(t)
 		i := h.plexproxy()
 		i.proxy.Clusters[0].WatchingSince = eight.Add(-29 * time.Second)
-		const want = "plex1: plexproxy has just started: who plays is known 30s later\n"
+		const want = "plex1: plexproxy has just started: who plays is known 30s after its start\n"
 		if out, err := h.plexctl("drain plex1 -wait -timeout 200ms"); command.Code(err) != 3 || !strings.Contains(out, want) {
 			t.Errorf("got %v\n%s\nwant\n%s", err, out, want)
 		}

@@ -151,7 +151,9 @@ func readAll(readers []*reader) []Entry {
 			r.after = e.Seq
 		}
 	}
-	slices.SortStableFunc(all, func(a, b Entry) int { return a.At.Compare(b.At) })
+	if len(readers) > 1 { // the numbers of one are in order already, by which who lost the connection goes on
+		slices.SortStableFunc(all, func(a, b Entry) int { return a.At.Compare(b.At) })
+	}
 	return all
 }
 
