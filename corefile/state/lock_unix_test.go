@@ -115,3 +115,16 @@ func TestOrdersInAPipe(t *testing.T) {
 		t.Errorf("got %v", lines)
 	}
 }
+
+// TestOrdersOverALink: what a link leads to may be for this program's eyes alone, and is not quoted.
+func TestOrdersOverALink(t *testing.T) {
+	o := ordersIn(t, "")
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := errors.Join(os.WriteFile(secret, []byte("hunter2 is it\n"), 0o600), os.RemoveAll(o.File), os.Symlink(secret, o.File)); err != nil {
+		t.Fatal(err)
+	}
+	lines := o.Read(nil, time.Now())
+	if len(lines) != 1 || !strings.Contains(lines[0].Text, "is a symbolic link") || strings.Contains(lines[0].Text, "hunter2") {
+		t.Errorf("got %v", lines)
+	}
+}

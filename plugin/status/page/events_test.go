@@ -90,6 +90,23 @@ func TestEntry(t *testing.T) {
 	}
 }
 
+// TestEventsOfOneZone come by their numbers, by which who lost the connection goes on: two that happen at once may be
+// taken down the other way round.
+func TestEventsOfOneZone(t *testing.T) {
+	log := &timeline.Timeline{}
+	for i, text := range []string{"first", "second"} {
+		log.Add(timeline.Event{At: noon.Add(time.Duration(-i) * time.Millisecond), Text: text})
+	}
+	w := httptest.NewRecorder()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/events.json", http.NoBody)
+	if err := page.EventsJSON(w, r, []page.Log{{Zone: "a.test", Timeline: log}}); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.Body.String(); strings.Index(got, "first") > strings.Index(got, "second") {
+		t.Errorf("got\n%s\nwant the first one first", got)
+	}
+}
+
 // entries are the texts of messages, with their ids.
 func entries(t *testing.T, messages []told) string {
 	t.Helper()
