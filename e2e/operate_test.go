@@ -156,10 +156,12 @@ func TestEventsGoOn(t *testing.T) {
 	t.Parallel()
 	o := newOperator(t)
 	socket := filepath.Join(o.dir, "plexdns.sock")
-	follow := o.start("events", "-f", "-n", "0", "-at", socket)
-	drained := o.start("events", "-f", "-json", "-n", "0")
+	follow := o.start("events", "-f", "-n", "1", "-at", socket)
+	drained := o.start("events", "-f", "-json", "-n", "1")
+	o.soon(follow, "2") // the last event that was: it follows now
+	o.soon(drained, "seq")
 	o.says(0, "drain", "plex1")
-	o.soon(follow, "plex1")
+	o.soon(follow, "order on node plex1: drain")
 	o.soon(drained, `"kind":"order"`)
 
 	o.home.dns.stop()

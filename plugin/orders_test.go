@@ -71,8 +71,7 @@ func TestOrdersFileThatCannotBeRead(t *testing.T) {
 			t.Fatal(err)
 		}
 		h.ReadOrders(folder)
-		h.wrote("[ERROR] reading the orders in " + name + ": reading orders: read " + name +
-			": is a directory: the last good ones stay in force")
+		h.wrote("[ERROR] reading the orders: " + name + " is no regular file: the last good ones stay in force")
 	})
 }
 

@@ -21,7 +21,7 @@ type socketKey struct{ network, addr string }
 
 // socket is one that listens. Caddy's listeners are copies of it (HTTP/3), or come through a [door].
 type socket struct {
-	file *os.File
+	file *os.File // nil unless it is ours
 	fd   uintptr
 	port uint16
 	ours bool // to be closed
@@ -65,7 +65,7 @@ func takeHanded() ([]handed, error) {
 	var all []handed
 	for fd := uintptr(firstHanded); fd < firstHanded+uintptr(n); fd++ {
 		syscall.CloseOnExec(int(fd))
-		h, err := inspect(os.NewFile(fd, "LISTEN_FDS"), fd)
+		h, err := inspect(fd)
 		if err != nil {
 			return nil, fmt.Errorf("looking at file descriptor %d of LISTEN_FDS: %w", fd, err)
 		}
@@ -74,9 +74,16 @@ func takeHanded() ([]handed, error) {
 	return all, nil
 }
 
-// inspect finds out where a socket listens. It stays open whoever forgets it.
-func inspect(file *os.File, fd uintptr) (handed, error) {
-	h := handed{network: "tcp", socket: &socket{file: file, fd: fd}}
+// inspect finds out where a socket listens, by a copy: a file of the descriptor itself would close it when it is
+// forgotten, and by then it may be somebody else's.
+func inspect(fd uintptr) (handed, error) {
+	own, err := syscall.Dup(int(fd)) //nolint:gosec // a descriptor fits
+	if err != nil {
+		return handed{}, os.NewSyscallError("dup", err)
+	}
+	file := os.NewFile(uintptr(own), "handed over")
+	defer func() { _ = file.Close() }() // a copy
+	h := handed{network: "tcp", socket: &socket{fd: fd}}
 	var addr net.Addr
 	if l, err := net.FileListener(file); err == nil {
 		defer func() { _ = l.Close() }() // a copy
@@ -158,11 +165,11 @@ func (s *sockets) numbered(addr, number string) (*socket, error) {
 			return h.socket, nil
 		}
 	}
-	h, err := inspect(os.NewFile(uintptr(fd), addr), uintptr(fd))
+	h, err := inspect(uintptr(fd))
 	if err != nil {
 		return nil, fmt.Errorf("listening on %s: %w: the process that starts this one must hand over a socket that listens", addr, err)
 	}
-	s.handed = append(s.handed, h) // so that the file is never forgotten, which would close it
+	s.handed = append(s.handed, h)
 	return h.socket, nil
 }
 
