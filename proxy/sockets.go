@@ -77,7 +77,7 @@ func takeHanded() ([]handed, error) {
 // inspect finds out where a socket listens, by a copy: a file of the descriptor itself would close it when it is
 // forgotten, and by then it may be somebody else's.
 func inspect(fd uintptr) (handed, error) {
-	own, err := syscall.Dup(int(fd)) //nolint:gosec // a descriptor fits
+	own, err := syscall.Dup(int(fd))
 	if err != nil {
 		return handed{}, os.NewSyscallError("dup", err)
 	}
