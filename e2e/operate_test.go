@@ -187,9 +187,9 @@ func TestWatchOnATerminal(t *testing.T) {
 	t.Parallel()
 	gate.Need(t, gate.Tool("script"))
 	o := newOperator(t)
-	line := fmt.Sprintf("%s status -watch -conf %s", programs.path(t, "plexctl"), filepath.Join(o.dir, "Corefile"))
+	line := fmt.Sprintf("exec %s status -watch -conf %s", programs.path(t, "plexctl"), filepath.Join(o.dir, "Corefile"))
 	cmd := exec.CommandContext(context.Background(), "script", "-qec", line, "/dev/null")
-	cmd.Env = append(os.Environ(), "TERM=xterm", "NO_COLOR=")
+	cmd.Env = append(os.Environ(), "TERM=xterm", "NO_COLOR=", "SHELL=/bin/sh")
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
