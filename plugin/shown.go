@@ -9,7 +9,6 @@ import (
 	"github.com/miekg/dns"
 
 	"plexha/corefile/lint"
-	"plexha/corefile/state"
 	"plexha/plugin/duckdns"
 	"plexha/plugin/runtime"
 	"plexha/plugin/status"
@@ -64,11 +63,7 @@ func (p *Plex) Order(o board.OrderLine) error {
 	if p.state == "" {
 		return errors.New("no state folder is writable: orders are kept there")
 	}
-	err := p.orders.Set(o, p.board.Snapshot(), time.Now())
-	if bad, ok := errors.AsType[*state.OrderError](err); ok {
-		return &status.OrderError{Err: bad.Err}
-	}
-	if err != nil {
+	if err := p.orders.Set(o, p.board.Snapshot(), time.Now()); err != nil {
 		return err
 	}
 	p.readOrders()

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/miekg/dns"
 
+	"plexha/corefile/state"
 	plex "plexha/plugin"
 	"plexha/plugin/runtime"
 	"plexha/plugin/status"
@@ -231,7 +232,7 @@ func TestOrder(t *testing.T) {
 		t.Helper()
 		before := h.board.Snapshot()
 		err := h.Order(line)
-		if bad, ok := errors.AsType[*status.OrderError](err); ok && bad.Err == nil {
+		if bad, ok := errors.AsType[*state.OrderError](err); ok && bad.Err == nil {
 			t.Error("the error is empty")
 		}
 		if err != nil && h.board.Snapshot() != before {
@@ -269,7 +270,7 @@ func TestOrder(t *testing.T) {
 		"nobody": {Name: "plex9", Order: zones.OrderUp},
 		"past":   {Name: "plex1", Order: zones.OrderUp, Until: began},
 	} {
-		if _, ok := errors.AsType[*status.OrderError](give(line)); !ok {
+		if _, ok := errors.AsType[*state.OrderError](give(line)); !ok {
 			t.Errorf("%s: the order is not blamed", what)
 		}
 	}
@@ -288,7 +289,7 @@ func TestOrderThatCannotBeKept(t *testing.T) {
 	}
 	h.ReadOrders(folder)
 	err := h.Order(drain)
-	if _, ok := errors.AsType[*status.OrderError](err); ok || err == nil || !strings.HasPrefix(err.Error(), "nothing is written, since ") {
+	if _, ok := errors.AsType[*state.OrderError](err); ok || err == nil || !strings.HasPrefix(err.Error(), "nothing is written, since ") {
 		t.Errorf("into a file with a mistake: got %v", err)
 	}
 }

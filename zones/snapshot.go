@@ -2,6 +2,7 @@ package zones
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -48,6 +49,12 @@ var orderNames = [...]string{"none", "up", "drain", "down"}
 
 // String returns the order's word in the orders file, or "none".
 func (o Order) String() string { return orderNames[o] }
+
+// OrderOf returns the order of a word that String returns.
+func OrderOf(word string) (o Order, ok bool) {
+	i := slices.Index(orderNames[:], word)
+	return Order(max(i, 0)), i >= 0 //nolint:gosec // one of four
+}
 
 // Health is how one subject is at the instant of a snapshot.
 type Health struct {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"plexha/corefile/state"
 	"plexha/plugin/status/door"
 	"plexha/plugin/status/page"
 	"plexha/zones"
@@ -21,19 +22,15 @@ func (s *server) order(r *http.Request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	err = g.Order(board.OrderLine{Name: o.Name, Order: orders[o.Order], Until: o.Until, Why: o.Why})
-	if fault, ok := errors.AsType[*OrderError](err); ok {
+	what, _ := zones.OrderOf(o.Order) // ReadOrder returns no other
+	err = g.Order(board.OrderLine{Name: o.Name, Order: what, Until: o.Until, Why: o.Why})
+	if fault, ok := errors.AsType[*state.OrderError](err); ok {
 		return 0, nil, door.Refuse(http.StatusBadRequest, "%v", fault)
 	}
 	if err != nil {
 		return 0, nil, door.Refuse(http.StatusInternalServerError, "%v", err)
 	}
 	return http.StatusOK, Started{[]string{spoken(g.Zone())}}, nil
-}
-
-// orders are those that [page.ReadOrder] returns.
-var orders = map[string]zones.Order{
-	"up": zones.OrderUp, "drain": zones.OrderDrain, "down": zones.OrderDown, "none": zones.NoOrder,
 }
 
 // whose returns the cluster that an order is for.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"plexha/corefile/state"
 	"plexha/plugin/status"
 	"plexha/plugin/status/page"
 	"plexha/zones"
@@ -78,7 +79,7 @@ func TestOrderOfTheOnlyZone(t *testing.T) {
 		refusal error
 		status  int
 	}{
-		{"the order's fault", &status.OrderError{Err: errors.New(`there is no "plex9": want one of plex1`)}, 400},
+		{"the order's fault", &state.OrderError{Err: errors.New(`there is no "plex9": want one of plex1`)}, 400},
 		{"the file's", errors.New("writing /var/lib/plexha/home.test.orders: permission denied"), 500},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

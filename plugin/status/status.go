@@ -54,18 +54,9 @@ type Source interface {
 	// Findings returns what is unwise in the block, as it was said at the start.
 	Findings() []lint.Finding
 	// Order writes an order on a node, proxy or uplink into the orders file, or with [zones.NoOrder] takes back what
-	// there is. The error is an [*OrderError] if it is the order's fault.
+	// there is. The error is a [*state.OrderError] if it is the order's fault.
 	Order(o board.OrderLine) error
 }
-
-// OrderError is why an order cannot be given.
-type OrderError struct{ Err error }
-
-// Unwrap returns Err.
-func (e *OrderError) Unwrap() error { return e.Err }
-
-// Error implements error.
-func (e *OrderError) Error() string { return e.Err.Error() }
 
 // Options say where a cluster is shown, and to whom.
 type Options struct {

@@ -133,11 +133,6 @@ type Ordered struct {
 	Zones []string `json:"zones"` // where it holds, as a person writes them
 }
 
-// orders are the words of orders.
-var orders = map[string]zones.Order{
-	"up": zones.OrderUp, "drain": zones.OrderDrain, "down": zones.OrderDown, "none": zones.NoOrder,
-}
-
 func (s *shower) order(r *http.Request) (status int, answer any, err error) {
 	o, err := page.ReadOrder(r.Form, time.Now())
 	if err != nil {
@@ -147,7 +142,8 @@ func (s *shower) order(r *http.Request) (status int, answer any, err error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	err = src.Order(board.OrderLine{Name: o.Name, Order: orders[o.Order], Until: o.Until, Why: o.Why})
+	what, _ := zones.OrderOf(o.Order) // ReadOrder returns no other
+	err = src.Order(board.OrderLine{Name: o.Name, Order: what, Until: o.Until, Why: o.Why})
 	if _, ok := errors.AsType[*state.OrderError](err); ok {
 		return 0, nil, door.Refuse(http.StatusBadRequest, "%v", err)
 	}

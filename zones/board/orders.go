@@ -70,14 +70,7 @@ func parseOrder(words []string) (OrderLine, error) {
 		return OrderLine{}, fmt.Errorf("reading %q: want NAME up|drain|down [UNTIL] [# WHY]", strings.Join(words, " "))
 	}
 	o := OrderLine{Name: strings.ToLower(words[0])}
-	switch words[1] {
-	case "up":
-		o.Order = zones.OrderUp
-	case "drain":
-		o.Order = zones.OrderDrain
-	case "down":
-		o.Order = zones.OrderDown
-	default:
+	if o.Order, _ = zones.OrderOf(words[1]); o.Order == zones.NoOrder { // which no line gives
 		return OrderLine{}, fmt.Errorf("unknown order %q: want up, drain or down", words[1])
 	}
 	if len(words) == 3 {

@@ -106,9 +106,6 @@ func undrain(ctx context.Context, args []string, _ io.Reader, out, _ io.Writer) 
 	return err
 }
 
-// words are those of orders.
-var words = map[string]zones.Order{"up": zones.OrderUp, "drain": zones.OrderDrain, "down": zones.OrderDown, "none": zones.NoOrder}
-
 func order(ctx context.Context, args []string, _ io.Reader, out, _ io.Writer) error {
 	var o orderOptions
 	rest, err := command.Parse(args, o.define)
@@ -118,7 +115,7 @@ func order(ctx context.Context, args []string, _ io.Reader, out, _ io.Writer) er
 	if len(rest) != 2 {
 		return command.Usagef("want a name and up, drain, down or none")
 	}
-	what, ok := words[rest[1]]
+	what, ok := zones.OrderOf(rest[1])
 	if !ok {
 		return command.Usagef("unknown order %q: want up, drain, down or none", rest[1])
 	}
