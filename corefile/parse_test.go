@@ -458,8 +458,8 @@ func TestProperties(t *testing.T) {
 			c.Finders = []corefile.Finder{{Name: "p", DNS: "tasks.plex"}}
 			c.OpenOK = []zones.NodeName{"plex1", "p3"}
 		}},
-		{"lane off", "lane off", func(c *config) { c.Lane.Off, c.Inactive = true, []string{"lane"} }},
-		{"lane sockets", "lane on 4", func(c *config) { c.Lane.Sockets, c.Inactive = 4, []string{"lane"} }},
+		{"lane off", "lane off", func(c *config) { c.Lane.Off = true }},
+		{"lane sockets", "lane on 4", func(c *config) { c.Lane.Sockets = 4 }},
 		{"notify", "notify ntfy://ntfy.sh/me generic+https://u:p@h/\nnotify smtp://u:p@h/", func(c *config) {
 			for _, u := range []string{"ntfy://ntfy.sh/me", "generic+https://u:p@h/", "smtp://u:p@h/"} {
 				c.Notify = append(c.Notify, corefile.NewSecret(u))

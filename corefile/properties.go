@@ -63,7 +63,7 @@ var properties = []property{
 	{name: "status", read: (*block).status, usage: "status ADDRESS [public]"},
 	{name: "proxy_status", read: (*block).proxyStatus, usage: "proxy_status ADDRESS [public]"},
 	{name: "open_ok", read: (*block).openToAll, usage: "open_ok NODE..."},
-	{name: "lane", inactive: true, read: (*block).lane, usage: "lane off|on [SOCKETS]"},
+	{name: "lane", read: (*block).lane, usage: "lane off|on [SOCKETS]"},
 	{name: "notify", many: true, inactive: true, secret: true, read: (*block).notify, usage: "notify URL..."},
 }
 

@@ -23,7 +23,7 @@ type Level string
 
 // The levels.
 const (
-	Mistake Level = "mistake" // neither program starts with it
+	Mistake Level = "mistake" // it can't be had: neither program starts with most of these
 	Warning Level = "warning" // it hurts
 	Note    Level = "note"    // to be known
 )

@@ -167,8 +167,22 @@ var unwise = []struct {
 	{"pages for nobody", props("status 192.168.1.2:8053\nproxy_status 192.168.1.2:8054"), "11 warning status-closed plexdns, 12 warning status-closed plexproxy"},
 
 	{"features to come", props("notify ntfy://x/y\nstate etcd://x:2379"), "11 note inactive plexdns, 12 note inactive both"},
-	{"lane", props("lane on"), "11 note inactive plexdns"},
-	{"lane off", props("lane off"), ""},
+
+	{"lane", props("lane on"), ""},
+	{"lane beside plugins that don't see all", append(props("lane on 4"), plugins("any\nbufsize 1232\nchaos\nnsid\nprometheus\nshed")...), ""},
+	{"lane by default, and a log", plugins("log"), "2 note lane plexdns"},
+	{"lane, and a log", append(props("lane on"), plugins("log")...), "11 note lane plexdns"},
+	{"no lane, and a log", append(props("lane off"), plugins("log")...), ""},
+	{"a log over TLS alone", append(plugins("log"), "home.duckdns.org {", "tls://home.duckdns.org {"), ""},
+	{"a log elsewhere", resolver("lan {\nlog\nwhoami\n}\n"), ""},
+	{"shed elsewhere", resolver("lan {\nwhoami\nshed\n}\n"), "18 mistake lane-shed plexdns"},
+	{"shed elsewhere and here", append(resolver("lan {\nwhoami\nshed\n}\n"), "    errors\n", "    errors\n    shed\n"), "19 mistake lane-shed plexdns"},
+	{"shed elsewhere, and no lane", append(resolver("lan {\nwhoami\nshed\n}\n"), props("lane off")...), ""},
+	{"shed elsewhere, and a lane that stands aside", append(resolver("lan {\nwhoami\nshed\n}\n"), "    errors\n", "    errors\n    log\n"), "2 note lane plexdns"},
+	{"shed at another port", resolver("lan:5353 {\nwhoami\nshed\n}\n"), ""},
+	{"shed at another address", append(resolver("lan {\nbind 192.168.1.54\nwhoami\nshed\n}\n"), "    errors\n", "    errors\n    bind 192.168.1.53\n"), ""},
+	{"shed at an address of both", append(resolver("lan {\nbind lo 192.168.1.53\nwhoami\nshed\n}\n"), "    errors\n", "    errors\n    bind 192.168.1.53\n"), "20 mistake lane-shed plexdns"},
+	{"shed at an address, and a lane at all others", resolver("lan {\nbind 192.168.1.53\nwhoami\nshed\n}\n"), ""},
 
 	{"no reload", []string{"reload 2s 0s", ""}, "2 warning no-reload plexdns"},
 	{"reload in another block", append(resolver("lan {\nwhoami\nreload\n}\n"), "    errors\n    reload 2s 0s", "    errors"), ""},
@@ -225,18 +239,14 @@ func TestTexts(t *testing.T) {
 		want   string
 	}{
 		{
-			"a lane that would stand aside", append(props("lane on 4"), plugins("log\nacl {\nallow\n}\ncache 5")...),
-			"Corefile:11: lane is accepted, but not yet active in this version: every query goes through all plugins; " +
-				"it would stand aside here, since acl, cache and log must see each of them",
+			"a lane that stands aside", append(props("lane on 4"), plugins("log\nacl {\nallow\n}\nrewrite name a.org b.org")...),
+			"Corefile:11: the fast lane stands aside for home.duckdns.org, since acl, log and rewrite must see each question: " +
+				"CoreDNS answers them all, as with lane off",
 		},
 		{
-			"a lane that would not", props("lane on"),
-			"Corefile:11: lane is accepted, but not yet active in this version: every query goes through all plugins",
-		},
-		{
-			"one plugin", append(props("lane on"), plugins("rewrite name a.org b.org")...),
-			"Corefile:11: lane is accepted, but not yet active in this version: every query goes through all plugins; " +
-				"it would stand aside here, since rewrite must see each of them",
+			"shed elsewhere", resolver("lan {\nwhoami\nshed\n}\n"),
+			"Corefile:18: shed stands in another server block than plex, at the same address, where CoreDNS has one place for it and the fast lane: " +
+				"let it stand in the server block of home.duckdns.org alone, where it protects both",
 		},
 		{
 			"ports of nodes",

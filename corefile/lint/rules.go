@@ -43,6 +43,8 @@ var rules = []rule{
 	{"status-public", Warning, Plexproxy, each(proxyStatusPublic)},
 	{"status-closed", Warning, Plexdns, each(statusClosed)},
 	{"status-closed", Warning, Plexproxy, each(proxyStatusClosed)},
+	{"lane", Note, Plexdns, each(laneAside)},
+	{"lane-shed", Mistake, Plexdns, laneShed},
 	{"inactive", Note, Plexdns, each(inactive)},
 	{"inactive", Note, Both, each(inactiveState)},
 	{"no-reload", Warning, Plexdns, noReload},
@@ -62,42 +64,13 @@ func each(find func(*cluster, say)) func(*file, say) {
 	}
 }
 
-// inactive notes what this version only checks, and what the fast lane would make of the block.
+// inactive notes what this version only checks.
 func inactive(c *cluster, say say) {
 	for _, feature := range c.Inactive {
-		switch {
-		case feature == stateEtcd, feature == "lane" && c.Lane.Off:
-		case feature == "lane":
-			say(c.at(feature), "lane is accepted, but not yet active in this version: every query goes through all plugins%s",
-				aside(c.server))
-		default:
+		if feature != stateEtcd {
 			say(c.at(feature), "%s is accepted, but not yet active in this version", feature)
 		}
 	}
-}
-
-// aside says which plugins would keep the fast lane from answering before them.
-func aside(s *server) string {
-	var all []string
-	for _, plugin := range seeAll {
-		if s.has(plugin) {
-			all = append(all, plugin)
-		}
-	}
-	switch len(all) {
-	case 0:
-		return ""
-	case 1:
-		return "; it would stand aside here, since " + all[0] + " must see each of them"
-	default:
-		return "; it would stand aside here, since " + listed(all) + " must see each of them"
-	}
-}
-
-// seeAll are CoreDNS's plugins before ours that decide on, change or note down each query or answer.
-var seeAll = []string{
-	"acl", "any", "autopath", "cache", "dns64", "dnstap", "geoip", "header", "loadbalance", "local", "log", "minimal",
-	"rewrite", "template", "trace", "tsig", "view",
 }
 
 // stateEtcd is how [corefile.Config.Inactive] calls the etcd of a `state` line.

@@ -93,7 +93,7 @@ func TestMistakes(t *testing.T) {
 		},
 		{
 			"one use too many",
-			strings.Replace(good, "errors\n", "errors\ncache\nminimal\ncache 30\n", 1),
+			strings.Replace(good, "errors\n", "errors\ncache\nnsid\ncache 30\n", 1),
 			"Corefile:11: note: cache keeps nothing of home.duckdns.org, serve_stale or not, since its answers differ from client to client: " +
 				"leave it out here [cache]\n" +
 				"Corefile:13: mistake: cache: this plugin can only be used once per Server Block [plugin]\n1 mistake, 1 note\n",
@@ -177,7 +177,7 @@ func TestStrict(t *testing.T) {
 		plain, strict int
 	}{
 		{"nothing", "", 0, 0},
-		{"a note", "lane on", 0, 0},
+		{"a note", "notify ntfy://x/y", 0, 0},
 		{"a warning", "max_requests 1", 0, 1},
 		{"a mistake", "max_request 1", 1, 1},
 	} {
@@ -237,7 +237,7 @@ func TestJSON(t *testing.T) {
 func TestImported(t *testing.T) {
 	house(t, "a.org {\nplex {\nimport props\n}\nimport plugins\n}\n")
 	for name, text := range map[string]string{
-		"props":   "node plex1 192.168.1.4\nttl 1h\nfallthrough\n",
+		"props":   "node plex1 192.168.1.4\nttl 1h\nfallthrough\nlane off\n",
 		"plugins": "whoami\nerrors\nreload\nacl {\nnope\n}\n",
 	} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
