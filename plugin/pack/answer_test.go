@@ -174,7 +174,7 @@ func TestAddressesTakeTurns(t *testing.T) {
 	for _, tt := range tests {
 		want := tt.reply.Copy()
 		var order []int
-		for _, word := range strings.FieldsSeq(tt.want) {
+		for word := range strings.FieldsSeq(tt.want) {
 			order = append(order, slices.Index([]string{"0", "1", "2", "3"}, word))
 		}
 		for i, from := range order {
