@@ -1,6 +1,7 @@
-// Command bench is what proxy.sh and external.sh need besides the programs that they start: request targets in
-// the shape of Plex's, a certificate, free ports, clients that check answers or hold them open, the table of what
-// was measured, and stand-ins of what tells external addresses.
+// Command bench is what the scripts beside it need besides the programs that they start: request targets in the
+// shape of Plex's, a certificate, free ports, clients that check answers or hold them open, the table of what was
+// measured, and stand-ins of what tells external addresses. For name servers: a zone and questions for it, nodes
+// that flap, who asks, who floods, and who looks on.
 //
 //	bench ports COUNT                so many free ports of loopback
 //	bench cert DIR NAME...           DIR/cert.pem, key.pem and both.pem for *.NAME
@@ -9,6 +10,17 @@
 //	bench hold -streams N URL FILE   holds N answers open until it is told to end
 //	bench table FILE                 the table of the samples in FILE
 //	bench world ADDRESS FILE         address echoes and DuckDNS, at ADDRESS, until it is told to end
+//	bench zone [-static]             a zone file: all, or what is not made of nodes
+//	bench questions                  questions for that zone, as dnsperf -B reads them
+//	bench answers SERVER             asks them and fails if an answer is wrong
+//	bench load SERVER                asks them fast, judges each answer, and counts
+//	bench flood KIND SERVER          random, malformed or spoofed packets
+//	bench nodes -port PORT           the zone's nodes, which may flap
+//	bench watch METRICS STATUS       scrapes, and has status pages open
+//	bench trend FILE                 how memory went, from lines of seconds and KiB
+//	bench echo ADDRESS               sends datagrams back, until it is told to end
+//
+// What is in the zone say -nodes, -names, -flapping, -spread and -outside.
 package main
 
 import (
@@ -31,7 +43,8 @@ func main() {
 	}
 }
 
-var errUsage = errors.New("want one of ports, cert, targets, check, hold, table and world, as their documentation has them")
+var errUsage = errors.New("want one of ports, cert, targets, check, hold, table, world, zone, questions, answers, load, flood, " +
+	"nodes, watch, trend and echo, as their documentation has them")
 
 func run(ctx context.Context, args []string, stdout io.Writer) error {
 	if len(args) == 0 {
@@ -53,6 +66,32 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		return table(args[0], stdout)
 	case name == "world" && len(args) == 2:
 		return serveWorld(ctx, args[0], args[1], stdout)
+	default:
+		return runDNS(ctx, name, args, stdout)
+	}
+}
+
+// runDNS does what scripts about name servers need.
+func runDNS(ctx context.Context, name string, args []string, stdout io.Writer) error {
+	switch name {
+	case "zone":
+		return printZone(args, stdout)
+	case "questions":
+		return printQuestions(args, stdout)
+	case "answers":
+		return answers(ctx, args)
+	case "load":
+		return runLoad(ctx, args, stdout)
+	case "flood":
+		return runFlood(ctx, args, stdout)
+	case "nodes":
+		return serveNodes(ctx, args, stdout)
+	case "watch":
+		return watch(ctx, args, stdout)
+	case "trend":
+		return trend(args, stdout)
+	case "echo":
+		return echo(ctx, args)
 	default:
 		return errUsage
 	}

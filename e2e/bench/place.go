@@ -37,15 +37,28 @@ func ports(ctx context.Context, count string, w io.Writer) error {
 		if port > highestPort {
 			return fmt.Errorf("looking for free ports: %d are missing", n)
 		}
-		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err != nil {
+		if !isFree(ctx, fmt.Sprintf("127.0.0.1:%d", port)) {
 			continue
 		}
-		_ = l.Close()
 		fmt.Fprintln(w, port)
 		n--
 	}
 	return nil
+}
+
+// isFree tells whether nobody listens at an address, by TCP or UDP.
+func isFree(ctx context.Context, addr string) bool {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return false
+	}
+	defer l.Close()
+	c, err := (&net.ListenConfig{}).ListenPacket(ctx, "udp", addr)
+	if err != nil {
+		return false
+	}
+	_ = c.Close()
+	return true
 }
 
 // cert writes a certificate for all names below some. Both files in one are what HAProxy reads.

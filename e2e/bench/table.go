@@ -10,10 +10,12 @@ import (
 	"text/tabwriter"
 )
 
-// A sample is one line of the file that proxy.sh writes, with tabs between the fields:
+// A sample is one line of the file that a script writes, with tabs between the fields:
 //
-//	load    ROW  ROUND  PROXY  requests  microseconds  CPU in microseconds  p99 in microseconds
-//	memory  ROW  ROUND  PROXY  streams   KiB before    KiB with them
+//	load    ROW  ROUND  PROXY   requests  microseconds  CPU in microseconds  p99 in microseconds
+//	memory  ROW  ROUND  PROXY   streams   KiB before    KiB with them
+//	dns     ROW  ROUND  SERVER  answers   microseconds  CPU in microseconds  KiB  lost
+//	growth  ROW  ROUND  SIZE    answers   microseconds  CPU in microseconds  KiB  lost
 type sample struct {
 	kind, row, proxy string
 	round            int
@@ -21,7 +23,10 @@ type sample struct {
 }
 
 // fields is how many numbers the samples of a kind have.
-var fields = map[string]int{"load": 4, "memory": 3}
+var fields = map[string]int{"load": 4, "memory": 3, "dns": 5, "growth": 5}
+
+// lostAt is which number counts what was lost: that one may be zero.
+const lostAt = 4
 
 func parseSample(line string) (sample, error) {
 	f := strings.Split(line, "\t")
@@ -35,7 +40,7 @@ func parseSample(line string) (sample, error) {
 	}
 	for _, text := range f[4:] {
 		n, err := strconv.ParseFloat(text, 64)
-		if err != nil || n <= 0 {
+		if err != nil || n < 0 || n == 0 && len(s.numbers) < lostAt {
 			return sample{}, fmt.Errorf("no number above zero in %q: %q", line, text)
 		}
 		s.numbers = append(s.numbers, n)
@@ -48,6 +53,8 @@ func (s sample) perSecond() float64 { return s.numbers[0] / s.numbers[1] * 1e6 }
 func (s sample) cpu() float64       { return s.numbers[2] / s.numbers[0] }
 func (s sample) p99() float64       { return s.numbers[3] }
 func (s sample) memory() float64    { return (s.numbers[2] - s.numbers[1]) / s.numbers[0] }
+func (s sample) resident() float64  { return s.numbers[3] }
+func (s sample) lost() float64      { return s.numbers[lostAt] }
 
 // column is one quantity of a table: of the sample itself, or its ratio to that of another proxy in the same
 // round.
@@ -72,6 +79,21 @@ var columns = map[string][]column{
 		{"x caddy", sample.memory, ratio, "caddy"},
 		{"x haproxy", sample.memory, ratio, "haproxy"},
 		{"before them", func(s sample) float64 { return s.numbers[1] }, kib, ""},
+	},
+	"dns": {
+		{"queries/s", sample.perSecond, count, ""},
+		{"CPU a query", sample.cpu, fineMicros, ""},
+		{"x plexdns", sample.cpu, ratio, "plexdns"},
+		{"x gdnsd", sample.cpu, ratio, "gdnsd"},
+		{"x C echo", sample.cpu, ratio, "echo-c"},
+		{"memory", sample.resident, kib, ""},
+		{"lost", sample.lost, count, ""},
+	},
+	"growth": {
+		{"queries/s", sample.perSecond, count, ""},
+		{"CPU a query", sample.cpu, fineMicros, ""},
+		{"memory", sample.resident, kib, ""},
+		{"lost", sample.lost, count, ""},
 	},
 }
 
@@ -100,6 +122,9 @@ func micros(median float64) unit {
 	}
 	return unit{" ms", 1000, 2}
 }
+
+// fineMicros is for what a name server needs for a query.
+func fineMicros(float64) unit { return unit{" us", 1, 2} }
 
 // table prints the medians of a file of samples, with the quartiles in brackets, row by row as they first came.
 func table(file string, w io.Writer) error {
