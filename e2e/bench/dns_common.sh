@@ -164,11 +164,11 @@ END
     mv "$DIR/$name.corefile.new" "$DIR/$name.corefile"
 }
 
-# node_lines COUNT prints the lines of the nodes.
+# node_lines COUNT [PORT] prints the lines of the nodes, at the port of that name.
 node_lines() {
     local i
     for ((i = 0; i < $1; i++)); do
-        echo "node plex$((i + 1)) 127.1.$((i / 256)).$((i % 256 + 1)):${PORT[nodes]}"
+        echo "node plex$((i + 1)) 127.1.$((i / 256)).$((i % 256 + 1)):${PORT[${2:-nodes}]}"
     done
 }
 

@@ -120,7 +120,7 @@ type share struct {
 func (h *home) shares() []share {
 	always := func(name string) func(int) string { return func(int) string { return name } }
 	node := func(i int) string { return fmt.Sprintf("plex%d.", i%h.nodes+1) }
-	static := func(i int) string { return fmt.Sprintf("n%d.", i%h.names) }
+	static := func(i int) string { return fmt.Sprintf("n%d.", i*prime%h.names) }
 	return []share{
 		{34, always("plex."), dns.TypeA},
 		{12, always("plex."), dns.TypeAAAA},
@@ -137,17 +137,15 @@ func (h *home) shares() []share {
 	}
 }
 
-// questions are the mixed questions, always the same ones: at least 1,000, and so many that each static name is
-// asked for. Half of them have EDNS, some of these want DNSSEC; each third has letters of both cases.
+// prime has static names asked for in no order, each once before one comes again.
+const prime = 7919
+
+// questions are the mixed questions, always the same ones: 1,000 to 100,000, the more static names there are. Half of them have EDNS, some of these want DNSSEC; each third has letters of both cases.
 func (h *home) questions() ([]question, error) {
 	rng := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same questions each time
 	var qs []question
 	for _, s := range h.shares() {
-		n := s.of * max(10, (h.names+7)/8)
-		if h.names > 100 && !strings.HasPrefix(s.name(0), "n0") {
-			n = s.of * 100 // names decide, not how often the others are repeated
-		}
-		for i := range n {
+		for i := range s.of * min(max(h.names/8, 10), 1000) {
 			q, err := newQuestion(rng, s.name(i)+homeZone, s.qtype, i)
 			if err != nil {
 				return nil, err

@@ -247,7 +247,7 @@ func (s *socket) send(now time.Time) error {
 	for i := range n {
 		slot := s.free[len(s.free)-1-i]
 		p := &s.slots[slot]
-		id := uint16(slot) | (p.id + maxWindow) &^ (maxWindow - 1)
+		id := uint16(slot) | (p.id+maxWindow)&^(maxWindow-1)
 		*p = pending{&s.questions[s.next%len(s.questions)], id, now, floor, true}
 		s.next++
 		b := append(s.out[i].Buffers[0][:0], p.question.packet...)
@@ -279,9 +279,6 @@ func (s *socket) address(oob []byte) {
 	first := s.from.As4()
 	binary.BigEndian.PutUint32(oob[sourceAt:], binary.BigEndian.Uint32(first[:])+uint32(s.client%s.clients))
 	s.client += s.sockets
-	if s.clients%s.sockets == 0 && s.client%s.clients < s.sockets {
-		s.client++ // or this socket would never come to the others' clients
-	}
 }
 
 // sweep takes questions for lost that have waited too long.
