@@ -226,7 +226,7 @@ func TestDNSSECBeforeUs(t *testing.T) {
 					t.Errorf("%s: %v\n%v", q.text, err, m)
 				}
 				m.Answer = slices.DeleteFunc(m.Answer, func(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeRRSIG })
-				if got := words(m); q.want != "" && got != q.want {
+				if got := words(m); q.want != "" && sorted(got) != sorted(q.want) { // addresses take turns
 					t.Errorf("%s: got %s, want %s", q.text, got, q.want)
 				}
 			}

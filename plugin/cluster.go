@@ -101,9 +101,7 @@ func (p *Plex) start(own []netip.AddrPort, xfer *transfer.Transfer) error {
 	})
 	p.findAddresses(now)
 	p.tellDuckDNS()
-	if err := p.refresh(); err != nil {
-		return err
-	}
+	p.refresh()
 	if err := p.showStatus(); err != nil {
 		return err
 	}
@@ -213,19 +211,14 @@ func (p *Plex) follow(ctx context.Context) error {
 		case <-news:
 		case <-p.recompile:
 		}
-		if err := p.refresh(); err != nil {
-			log.Errorf("%v: the zones of %s stay as they were", err, p.zone())
-		}
+		p.refresh()
 	}
 }
 
 // refresh compiles the newest snapshot and serves it.
-func (p *Plex) refresh() error {
+func (p *Plex) refresh() {
 	begin := time.Now()
-	c, err := compile(p.board.Snapshot(), *p.statics.set.Load(), p.serials, begin)
-	if err != nil {
-		return err
-	}
+	c := p.compile(begin)
 	p.current.Store(c)
 	compileDuration.WithLabelValues(p.zone()).Observe(time.Since(begin).Seconds())
 	if c.snap.Ready {
@@ -238,7 +231,6 @@ func (p *Plex) refresh() error {
 	}
 	p.logEvents()
 	p.shown.tell()
-	return nil
 }
 
 // signal fills a channel of one slot.

@@ -1,11 +1,9 @@
 package plugin
 
 import (
-	"fmt"
+	"slices"
 	"sync"
 	"time"
-
-	"github.com/miekg/dns"
 
 	"plexha/plugin/runtime"
 	"plexha/plugin/status"
@@ -16,86 +14,132 @@ import (
 type compiled struct {
 	snap    *zones.Snapshot
 	spread  zones.Spreader
-	inside  map[string]map[zones.Variant]*zone
-	outside map[string]*zone
-	raised  []string // origins whose external serial is higher than before
+	origins []compiledOrigin // as the Corefile orders them
+	raised  []string         // origins whose external serial is higher than before
 	// lastResort: nothing is up, and the main name answers inside all the same.
 	lastResort bool
 	answers    func() []status.Answer // what is served, for who looks at it
 }
 
+// compiledOrigin is one origin as both views see it.
+type compiledOrigin struct {
+	name            string
+	outside, inside compiledView
+}
+
+// compiledView is one origin as one view sees it. A variant's zone is made when somebody asks for it first.
+type compiledView struct {
+	spec     zoneSpec
+	variants [][]zones.Record
+	zones    []func() *zone
+}
+
+// zoneSpec is what the zones of a view have in common.
+type zoneSpec struct {
+	origin  string
+	view    zones.View
+	cluster *zones.Cluster
+	answers zones.Answers
+	static  *statics
+	serial  uint32
+
+	anyStatic bool // a zone file stands beside this view or the other
+}
+
 // zone returns the zone that a client sees.
 func (c *compiled) zone(origin string, who client) *zone {
-	if who.view == zones.External {
-		return c.outside[origin]
-	}
-	return c.inside[origin][who.variant]
-}
-
-// staticSet holds the zone files' records: by view, then by origin.
-type staticSet map[zones.View]map[string][]dns.RR
-
-func (s staticSet) empty() bool { return len(s) == 0 }
-
-// compile builds the zones of a snapshot.
-func compile(snap *zones.Snapshot, static staticSet, serials map[string]*runtime.Serials, now time.Time) (*compiled, error) {
-	c := &compiled{
-		snap: snap, spread: snap.Spreader(),
-		inside: map[string]map[zones.Variant]*zone{}, outside: map[string]*zone{},
-	}
-	c.answers = sync.OnceValue(func() []status.Answer { return c.render(snap.Cluster.Origins[0], static) })
-	external := snap.Records(zones.External, "")
-	internal := map[zones.Variant]zones.Answers{}
-	for _, v := range c.spread.Variants() {
-		internal[v] = snap.Records(zones.Internal, v)
-		c.lastResort = internal[v].LastResort // of all variants alike
-	}
-	for _, origin := range snap.Cluster.Origins {
-		spec := zoneSpec{origin: origin, cluster: snap.Cluster, anyStatic: !static.empty()}
-		spec.view, spec.static, spec.answers = zones.External, static[zones.External][origin], external
-		err := c.compileExternal(spec, serials[origin], now)
-		if err == nil {
-			spec.view, spec.static = zones.Internal, static[zones.Internal][origin]
-			err = c.compileInternal(spec, internal, serials[origin], now)
+	for i := range c.origins {
+		if c.origins[i].name == origin {
+			return c.zoneOf(i, who)
 		}
-		if err != nil {
-			return nil, fmt.Errorf("compiling %s: %w", origin, err)
-		}
-	}
-	return c, nil
-}
-
-func (c *compiled) compileExternal(spec zoneSpec, serials *runtime.Serials, now time.Time) error {
-	var h recordHash
-	h.add(spec)
-	n, raised := serials.For(zones.External, h.sum, now)
-	if raised {
-		c.raised = append(c.raised, spec.origin)
-	}
-	spec.serial = n
-	z, err := newZone(spec)
-	c.outside[spec.origin] = z
-	return err
-}
-
-// compileInternal builds one zone for each variant. They have one serial, which any of them raises.
-func (c *compiled) compileInternal(
-	spec zoneSpec, answers map[zones.Variant]zones.Answers, serials *runtime.Serials, now time.Time,
-) error {
-	var h recordHash
-	for _, v := range c.spread.Variants() {
-		spec.answers = answers[v]
-		h.add(spec)
-	}
-	spec.serial, _ = serials.For(zones.Internal, h.sum, now)
-	c.inside[spec.origin] = map[zones.Variant]*zone{}
-	for v, a := range answers {
-		spec.variant, spec.answers = v, a
-		z, err := newZone(spec)
-		if err != nil {
-			return err
-		}
-		c.inside[spec.origin][v] = z
 	}
 	return nil
+}
+
+// zoneOf is [compiled.zone] by the origin's number.
+func (c *compiled) zoneOf(origin int, who client) *zone {
+	if who.view == zones.External {
+		return c.origins[origin].outside.zones[0]()
+	}
+	return c.origins[origin].inside.zones[c.spread.Index(who.network)]()
+}
+
+// compile builds the zones of the board's newest snapshot.
+func (p *Plex) compile(now time.Time) *compiled {
+	return compile(p.board.Snapshot(), p.statics.set.Load(), p.serials, now, p.current.Load())
+}
+
+// compile builds the zones of a snapshot. What is as it was in the last ones is taken over, with all answers that are
+// packed already.
+func compile(
+	snap *zones.Snapshot, static *staticSet, serials map[string]*runtime.Serials, now time.Time, last *compiled,
+) *compiled {
+	c := &compiled{snap: snap, spread: snap.Spreader()}
+	c.answers = sync.OnceValue(func() []status.Answer { return c.render(snap.Cluster.Origins[0], static) })
+	outside, inside := snap.Split(zones.External), snap.Split(zones.Internal)
+	c.lastResort = inside.LastResort
+	for i, origin := range snap.Cluster.Origins {
+		var before compiledOrigin
+		if last != nil {
+			before = last.origins[i]
+		}
+		spec := zoneSpec{origin: origin, cluster: snap.Cluster, anyStatic: static.any}
+		next := compiledOrigin{name: origin}
+		var raised bool
+		if next.outside, raised = spec.compile(zones.External, outside, static, serials[origin], now, &before.outside); raised {
+			c.raised = append(c.raised, origin)
+		}
+		next.inside, _ = spec.compile(zones.Internal, inside, static, serials[origin], now, &before.inside)
+		c.origins = append(c.origins, next)
+	}
+	return c
+}
+
+// compile builds the zones of a view. All variants have one serial, which any of them raises.
+func (spec zoneSpec) compile(
+	view zones.View, answers zones.Split, static *staticSet, serials *runtime.Serials, now time.Time, before *compiledView,
+) (v compiledView, raised bool) {
+	spec.view, spec.answers, spec.static = view, answers.Answers, static.statics[view][spec.origin]
+	spec.serial, raised = serials.For(view, spec.hash(answers.Variants), now)
+	if before.is(spec, answers.Variants) {
+		return *before, raised
+	}
+	v = compiledView{spec: spec, variants: answers.Variants}
+	common := spec.common()
+	if answers.Variants == nil {
+		z := newZone(spec, common)
+		v.zones = []func() *zone{func() *zone { return z }}
+	}
+	for _, records := range answers.Variants {
+		v.zones = append(v.zones, sync.OnceValue(func() *zone { return newZone(spec, spec.variant(common, records)) }))
+	}
+	return v, raised
+}
+
+// is reports whether zones of these would be the same.
+func (v *compiledView) is(spec zoneSpec, variants [][]zones.Record) bool {
+	return v.spec.static == spec.static && v.spec.serial == spec.serial && v.spec.cluster == spec.cluster &&
+		v.spec.anyStatic == spec.anyStatic && v.spec.answers.LastResort == spec.answers.LastResort &&
+		slices.Equal(v.spec.answers.Records, spec.answers.Records) &&
+		slices.Equal(v.spec.answers.Managed, spec.answers.Managed) &&
+		slices.Equal(v.spec.answers.Failing, spec.answers.Failing) &&
+		slices.EqualFunc(v.variants, variants, slices.Equal[[]zones.Record])
+}
+
+// common returns what all variants have of ours upon what the zone file says.
+func (spec zoneSpec) common() stage {
+	given := len(spec.static.apex) > 0
+	s := spec.static.stage.grow(spec.origin)
+	failing := s.manage(spec.answers, spec.cluster, given)
+	s.insert(spec.answers.Records, given)
+	st := s.finish(s.keepsStatic)
+	st.failing = failing
+	return st
+}
+
+// variant returns what one variant has.
+func (spec zoneSpec) variant(common stage, records []zones.Record) stage {
+	s := common.grow(spec.origin)
+	s.insert(records, len(spec.static.apex) > 0)
+	return s.finish(keepsAll)
 }

@@ -4,13 +4,16 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"sync/atomic"
 	"time"
 
+	"github.com/coredns/caddy"
 	"github.com/coredns/coredns/plugin"
 
 	"plexha/corefile"
 	"plexha/plugin/duckdns"
+	"plexha/plugin/lane"
 	"plexha/plugin/probe"
 	"plexha/plugin/runtime"
 	"plexha/zones/board"
@@ -41,10 +44,7 @@ func Still(cfg *corefile.Config, root string, b *board.Board, next plugin.Handle
 
 // Show serves the board's newest snapshot from now on, as the loop that follows the board does.
 func (p *Plex) Show(now time.Time) error {
-	c, err := compile(p.board.Snapshot(), *p.statics.set.Load(), p.serials, now)
-	if err != nil {
-		return err
-	}
+	c := p.compile(now)
 	p.current.Store(c)
 	if c.snap.Ready {
 		p.askedOnce.Do(func() { close(p.asked) })
@@ -114,4 +114,18 @@ func (p *Plex) Enter() { p.entered = true }
 // DuckEvents returns what is new in a report on DuckDNS.
 func DuckEvents(before, now duckdns.Report, began, at time.Time) []timeline.Event {
 	return duckEvents(before, now, began, at)
+}
+
+// Transparent are the plugins before ours that the lane may answer for.
+var Transparent = transparent
+
+// Plans returns what an instance has claimed of the fast lane.
+func Plans(i *caddy.Instance) []lane.Plan {
+	i.StorageMu.RLock()
+	defer i.StorageMu.RUnlock()
+	l, ok := i.Storage[reflect.TypeFor[*lanes]()].(*lanes)
+	if !ok {
+		return nil
+	}
+	return l.plans
 }

@@ -149,7 +149,7 @@ func (p *Plex) collect(ch chan<- prometheus.Metric) {
 func (p *Plex) collectSerials(ch chan<- prometheus.Metric, origin string) {
 	c := p.current.Load()
 	for _, view := range []zones.View{zones.External, zones.Internal} {
-		z := c.zone(origin, client{view: view, variant: c.spread.Variants()[0]}) // all variants have the same
+		z := c.zone(origin, client{view: view}) // all variants have the same
 		ch <- prometheus.MustNewConstMetric(serialDesc, prometheus.GaugeValue, float64(z.SOA.Serial), origin, view.String())
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/miekg/dns"
 
 	"plexha/corefile"
+	"plexha/plugin/pack"
 	"plexha/plugin/runtime"
 )
 
@@ -29,6 +30,8 @@ type Plex struct {
 
 	cfg     *corefile.Config
 	fall    fall.F
+	wires   wires
+	front   front       // set before anything is served
 	statics staticZones // of the zone files, replaced when one changes
 	*cluster
 
@@ -51,16 +54,27 @@ func (p *Plex) CacheBypassZones() []string { return p.cfg.Cluster.Origins }
 
 // ServeDNS implements [plugin.Handler].
 func (p *Plex) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
-	state := request.Request{W: w, Req: r}
+	q := questions.Get().(*pack.Question)
+	defer questions.Put(q)
+	if !q.From(r) {
+		q = nil
+	} else if p.writeReady(w, q) {
+		return dns.RcodeSuccess, nil
+	}
+	return p.serve(ctx, request.Request{W: w, Req: r}, q)
+}
+
+// serve answers in full. The question is nil unless it is a plain one.
+func (p *Plex) serve(ctx context.Context, state request.Request, q *pack.Question) (int, error) {
 	origin := p.origin(state)
 	if origin == "" {
 		if p.Next == nil {
 			return dns.RcodeRefused, nil // out of our authority
 		}
-		return plugin.NextOrFailure(p.Name(), p.Next, ctx, w, r)
+		return plugin.NextOrFailure(p.Name(), p.Next, ctx, state.W, state.Req)
 	}
 	state.Zone = origin
-	if r.Opcode == dns.OpcodeNotify {
+	if state.Req.Opcode == dns.OpcodeNotify {
 		return dns.RcodeRefused, nil // we are nobody's secondary
 	}
 	switch state.QType() {
@@ -82,9 +96,9 @@ func (p *Plex) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (
 		z = c.zone(origin, who)
 	}
 	if p.leavesToNext(z, state) {
-		return plugin.NextOrFailure(p.Name(), p.Next, ctx, w, r)
+		return plugin.NextOrFailure(p.Name(), p.Next, ctx, state.W, state.Req)
 	}
-	return p.answer(ctx, z, who, state)
+	return p.answer(ctx, z, who, state, q)
 }
 
 // origin returns our zone that a question is about, or "". Plugin chaos lets other classes than IN through.
@@ -110,7 +124,7 @@ func (p *Plex) leavesToNext(z *zone, state request.Request) bool {
 
 // answer writes what the zone says, or asks the next plugin for names that the zone does not
 // have.
-func (p *Plex) answer(ctx context.Context, z *zone, who client, state request.Request) (int, error) {
+func (p *Plex) answer(ctx context.Context, z *zone, who client, state request.Request, q *pack.Question) (int, error) {
 	res := z.lookup(ctx, state)
 	if res.code == file.NameError && len(res.answer) == 0 && p.Next != nil && p.fall.Through(state.Name()) {
 		return plugin.NextOrFailure(p.Name(), p.Next, ctx, state.W, state.Req)
@@ -119,16 +133,9 @@ func (p *Plex) answer(ctx context.Context, z *zone, who client, state request.Re
 	if res.code == file.ServerFailure && len(res.answer) == 0 {
 		return dns.RcodeServerFailure, nil
 	}
-	m := new(dns.Msg)
-	m.SetReply(state.Req)
-	m.Authoritative = res.code != file.Delegation || len(res.answer) > 0
-	m.Answer, m.Ns, m.Extra = res.answer, res.ns, res.extra
-	switch res.code {
-	case file.NameError:
-		m.Rcode = dns.RcodeNameError
-	case file.ServerFailure:
-		m.Rcode = dns.RcodeServerFailure // of a CNAME's target: RFC 6604, 3
-	}
+	m := res.reply(state.Req)
+	direct, _ := looksAt(state.W)
+	own(m, state.Name(), state.QName(), p.turnOf(z, q), !direct)
 	who.echo(m, z, state)
 	if err := state.W.WriteMsg(m); err != nil {
 		log.Debugf("writing an answer to %s: %v", state.RemoteAddr(), err)

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"net"
+	"slices"
 
 	"github.com/miekg/dns"
 
@@ -24,7 +25,7 @@ func fqdn(label zones.Label, origin string) string {
 	return string(label) + "." + origin
 }
 
-func soa(spec zoneSpec) dns.RR {
+func soa(spec zoneSpec) *dns.SOA {
 	negative := zones.Seconds(spec.cluster.Negative)
 	return &dns.SOA{
 		Hdr:     dns.RR_Header{Name: spec.origin, Rrtype: dns.TypeSOA, Class: dns.ClassINET, Ttl: negative},
@@ -38,17 +39,15 @@ func soa(spec zoneSpec) dns.RR {
 	}
 }
 
-// ours returns our records, without the apex's addresses where the zone file has some.
-func ours(spec zoneSpec) []dns.RR {
-	replaced := hasApexAddress(spec.static, spec.origin)
+// nameServers returns the NS records of the origin.
+func nameServers(spec zoneSpec) []dns.RR {
 	var out []dns.RR
 	for _, r := range spec.answers.Records {
-		if replaced && r.Label == zones.Apex && r.Addr.IsValid() {
-			continue
+		if r.Type == zones.TypeNS {
+			out = append(out, toRR(r, spec.origin))
 		}
-		out = append(out, toRR(r, spec.origin))
 	}
-	return out
+	return slices.Clip(out)
 }
 
 func toRR(r zones.Record, origin string) dns.RR {
@@ -64,8 +63,6 @@ func toRR(r zones.Record, origin string) dns.RR {
 		return &dns.AAAA{Hdr: hdr, AAAA: net.IP(r.Addr.AsSlice())}
 	}
 }
-
-func hasApexAddress(rrs []dns.RR, origin string) bool { return len(apexOf(rrs, origin)) > 0 }
 
 // apexOf returns the addresses that a zone file gives the apex.
 func apexOf(rrs []dns.RR, origin string) []dns.RR {

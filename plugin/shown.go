@@ -84,10 +84,10 @@ func (p *Plex) happened(events ...timeline.Event) {
 const zoneFile = "zone file"
 
 // render returns what each name of an origin leads to, in the words of the status page.
-func (c *compiled) render(origin string, static staticSet) []status.Answer {
+func (c *compiled) render(origin string, static *staticSet) []status.Answer {
 	var out []status.Answer
 	for _, view := range []zones.View{zones.Internal, zones.External} {
-		file := apexOf(static[view][origin], origin)
+		file := static.statics[view][origin].apex
 		for _, l := range c.snap.Leads(view) {
 			a := answerOf(l, view, origin)
 			if l.Name == zones.Apex && len(file) > 0 {

@@ -10,6 +10,7 @@ import (
 	"github.com/miekg/dns"
 
 	"plexha/plugin/runtime"
+	"plexha/zones"
 )
 
 // errNoAddress refuses a transfer: a secondary that gets no addresses would forget those that it has.
@@ -20,8 +21,8 @@ func (p *Plex) Transfer(zone string, serial uint32) (<-chan []dns.RR, error) {
 	if !slices.Contains(p.cfg.Cluster.Origins, zone) {
 		return nil, transfer.ErrNotAuthoritative
 	}
-	z := p.current.Load().outside[zone]
-	if len(z.failing) > 0 {
+	z := p.current.Load().zone(zone, client{view: zones.External})
+	if z.failing {
 		return nil, errNoAddress
 	}
 	if serial != 0 && !runtime.Newer(z.SOA.Serial, serial) {

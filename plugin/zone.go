@@ -2,8 +2,10 @@ package plugin
 
 import (
 	"context"
-	"fmt"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/coredns/coredns/plugin/file"
 	"github.com/coredns/coredns/plugin/pkg/upstream"
@@ -16,15 +18,22 @@ import (
 // zone is one immutable zone: an origin as one view sees it, in one variant.
 type zone struct {
 	origin  string
+	wireLen int // of the origin in wire form
 	view    zones.View
-	variant zones.Variant
 	*file.Zone
 
-	names     map[string]bool     // all that exist, be it without records
-	kinds     map[string]nameKind // the managed names
-	failing   map[string]bool     // managed names whose A and AAAA are SERVFAIL
-	anyStatic bool                // a zone file stands beside this view or the other
+	top       *layer // its names
+	failing   bool   // there are managed names whose A and AAAA are SERVFAIL
+	anyStatic bool   // a zone file stands beside this view or the other
+
+	shelf                          // answers to types that a name has
+	none, empty, emptyApex readied // NXDOMAIN, and NODATA below the apex and at it
+
+	turn atomic.Uint32 // of addresses that are given to questions which are not plain
 }
+
+// readied gives an answer that was made when it was asked for first.
+type readied func() *packed
 
 // nameKind says what a name is, for metrics.
 type nameKind string
@@ -44,76 +53,24 @@ type result struct {
 	code              file.Result
 }
 
-// zoneSpec is what a zone is built from.
-type zoneSpec struct {
-	origin  string
-	view    zones.View
-	variant zones.Variant
-	cluster *zones.Cluster
-	answers zones.Answers
-	static  []dns.RR
-	serial  uint32
-
-	anyStatic bool // a zone file stands beside this view or the other
-}
-
-// newZone builds a zone of our records and those of the zone file.
-func newZone(spec zoneSpec) (*zone, error) {
+// newZone returns the zone of a stage.
+func newZone(spec zoneSpec, st stage) *zone {
 	z := &zone{
-		origin: spec.origin, view: spec.view, variant: spec.variant,
-		Zone:  file.NewZone(spec.origin, ""),
-		names: map[string]bool{}, kinds: map[string]nameKind{}, failing: map[string]bool{},
-		anyStatic: spec.anyStatic,
+		origin: spec.origin, wireLen: len(wireOf(spec.origin)), view: spec.view,
+		Zone: file.NewZone(spec.origin, ""), top: st.layer, shelf: newShelf(st.layer.count),
+		failing: st.failing, anyStatic: spec.anyStatic,
 	}
-	z.Upstream = upstream.New()
-	for _, label := range spec.answers.Managed {
-		name := fqdn(label, spec.origin)
-		z.kinds[name] = kindOf(label, spec.cluster)
-		z.exist(name)
-	}
-	for _, label := range spec.answers.Failing {
-		z.failing[fqdn(label, spec.origin)] = true
-	}
-	if hasApexAddress(spec.static, spec.origin) {
-		delete(z.failing, spec.origin)
-	}
-	for _, rr := range append([]dns.RR{soa(spec)}, ours(spec)...) {
-		if err := z.insert(rr); err != nil {
-			return nil, err
-		}
-	}
-	for _, rr := range spec.static {
-		if z.isOurs(rr) {
-			continue
-		}
-		if err := z.insert(dns.Copy(rr)); err != nil {
-			return nil, err
-		}
-	}
-	return z, nil
+	z.Upstream = targets{upstream.New()}
+	z.Tree, z.SOA, z.Apex.NS = st.tree, soa(spec), nameServers(spec)
+	z.none = z.prepare(file.NameError, "")
+	z.empty = z.prepare(file.NoData, "")
+	z.emptyApex = z.prepare(file.NoData, spec.origin)
+	return z
 }
 
-func (z *zone) insert(rr dns.RR) error {
-	if err := z.Insert(rr); err != nil {
-		return fmt.Errorf("inserting %s: %w", rr.Header().Name, err)
-	}
-	z.exist(rr.Header().Name) // as Insert spells it
-	return nil
-}
-
-// exist makes a name, and those between it and the origin, known to the file.Zone without a record: it then
-// gives NODATA for them, and lets no wildcard stand in for what is below (RFC 4592, 3.3.1).
-func (z *zone) exist(name string) {
-	for ; !z.names[name]; name = parent(name) {
-		z.names[name] = true
-		none := &dns.NULL{Hdr: dns.RR_Header{Name: name, Rrtype: dns.TypeNULL, Class: dns.ClassINET}}
-		z.Tree.Insert(none)
-		elem, _ := z.Search(name)
-		elem.Delete(none)
-		if name == z.origin {
-			return
-		}
-	}
+// prepare gives the answer without records at a name; an empty one stands for those below the apex.
+func (z *zone) prepare(code file.Result, qname string) readied {
+	return sync.OnceValue(func() *packed { return packedOf(z.negative(code), qname) })
 }
 
 // parent returns the name without its first label; the root's is itself.
@@ -123,13 +80,6 @@ func parent(name string) string {
 		return "."
 	}
 	return name[i:]
-}
-
-// isOurs reports whether a zone file's record stands where only we speak. Files are checked when they are
-// read, but a node that a `nodes` line finds later may take a name over.
-func (z *zone) isOurs(rr dns.RR) bool {
-	h := rr.Header()
-	return z.kinds[h.Name] != "" && h.Name != z.origin && h.Rrtype != dns.TypeTXT
 }
 
 func kindOf(label zones.Label, c *zones.Cluster) nameKind {
@@ -147,31 +97,27 @@ func kindOf(label zones.Label, c *zones.Cluster) nameKind {
 	return kindNode
 }
 
-// owner returns the name whose records answer for qname: its own, that of the wildcard which stands in for
-// it, or "" if the zone has neither.
-func (z *zone) owner(qname string) string {
-	if z.names[qname] {
-		return qname
+// owner returns what answers for qname: the name itself, the wildcard which stands in for it, or nil if the zone has
+// neither.
+func (z *zone) owner(qname string) *owner {
+	if o := z.top.of(qname); o != nil {
+		return o
 	}
 	closest := qname // encloser, RFC 4592, 3.3.1
-	for !z.names[closest] && closest != "." {
+	for z.top.of(closest) == nil && closest != "." {
 		closest = parent(closest)
 	}
-	if wildcard := "*." + closest; z.names[wildcard] {
-		return wildcard
-	}
-	return ""
+	return z.top.of("*." + closest)
 }
 
 // kind says what a name is. Our own wildcard does not stand in for ACME challenges: whoever asks for one
 // would take NODATA for "not there yet", and an address for nothing that it can use.
 func (z *zone) kind(qname string) nameKind {
-	owner := z.owner(qname)
-	k, ok := z.kinds[owner]
-	if !ok || owner != qname && isChallenge(qname) {
+	o := z.owner(qname)
+	if o == nil || o.name != qname && isChallenge(qname) {
 		return kindOther
 	}
-	return k
+	return o.kind
 }
 
 // isManaged reports whether we alone say what the name holds.
@@ -179,21 +125,20 @@ func (z *zone) isManaged(qname string) bool { return z.kind(qname) != kindOther 
 
 // isStatic reports whether the name comes from a zone file.
 func (z *zone) isStatic(qname string) bool {
-	owner := z.owner(qname)
-	return owner != "" && z.kinds[owner] == ""
+	o := z.owner(qname)
+	return o != nil && o.kind == kindOther
 }
 
 // dependsOnClient reports whether another client may get another answer for the name.
 func (z *zone) dependsOnClient(qname string) bool { return z.anyStatic || z.isManaged(qname) }
 
-// lookup answers a question from the zone. The records are copies with the question's own letter case, so
-// that the plugins in front may change them.
+// lookup answers a question from the zone. The records are the zone's own, which nobody may change.
 func (z *zone) lookup(ctx context.Context, state request.Request) result {
 	qname, qtype := state.Name(), state.QType()
 	switch {
 	case z.fails(qname, qtype):
 		return result{code: file.ServerFailure}
-	case isChallenge(qname) && z.kinds[z.owner(qname)] != "":
+	case isChallenge(qname) && z.isOurs(z.owner(qname)):
 		return z.negative(file.NameError)
 	case qtype == dns.TypeANY:
 		return z.any(ctx, state)
@@ -204,57 +149,94 @@ func (z *zone) lookup(ctx context.Context, state request.Request) result {
 		switch {
 		case z.fails(target, qtype):
 			return result{code: file.ServerFailure}
-		case res.code == file.Success && z.names[target]:
+		case res.code == file.Success && z.top.of(target) != nil:
 			res.ns, res.code = z.negative(file.NoData).ns, file.NoData // RFC 2308, 2.2
 		}
 	}
-	res.own(qname, state.QName())
 	return res
 }
 
+func (*zone) isOurs(o *owner) bool { return o != nil && o.kind != kindOther }
+
 // fails reports whether the addresses of a name are an error.
 func (z *zone) fails(name string, qtype uint16) bool {
-	return len(z.failing) > 0 && isAddress(qtype) && z.failing[z.owner(name)]
+	if !z.failing || !isAddress(qtype) {
+		return false
+	}
+	o := z.owner(name)
+	return o != nil && o.failing
 }
 
 // negative is the answer without records.
 func (z *zone) negative(code file.Result) result {
-	return result{ns: []dns.RR{dns.Copy(z.SOA)}, code: code}
+	return result{ns: []dns.RR{z.SOA}, code: code}
 }
 
 // any answers ANY with one HINFO record (RFC 8482, 4.2) where there are records, and as any other type where
 // there are none. To find out it asks for CNAME, the one type for which no chain is followed.
 func (z *zone) any(ctx context.Context, state request.Request) result {
 	var res result
-	qname, asked := state.Name(), state.QName()
+	qname := state.Name()
 	res.answer, res.ns, res.extra, res.code = z.Lookup(ctx, state.NewWithQuestion(qname, dns.TypeCNAME), qname)
-	elem, exists := z.Search(z.owner(qname))
-	if res.code == file.Delegation || !exists || elem.Empty() && qname != z.origin {
-		res.own(qname, asked)
+	if res.code == file.Delegation || !z.hasRecords(z.owner(qname)) {
 		return res
 	}
 	return result{answer: []dns.RR{&dns.HINFO{
-		Hdr: dns.RR_Header{Name: asked, Rrtype: dns.TypeHINFO, Class: dns.ClassINET, Ttl: z.SOA.Hdr.Ttl},
+		Hdr: dns.RR_Header{Name: qname, Rrtype: dns.TypeHINFO, Class: dns.ClassINET, Ttl: z.SOA.Hdr.Ttl},
 		Cpu: "RFC8482",
 	}}}
 }
 
-// own copies all sections, with the asked letter case where the owner is the asked name.
-func (r *result) own(qname, asked string) {
-	for _, section := range []*[]dns.RR{&r.answer, &r.ns, &r.extra} {
+// hasRecords reports whether a name has any.
+func (z *zone) hasRecords(o *owner) bool { return o != nil && len(o.types) > 0 }
+
+// reply returns the answer to a question. Its records are those of the result.
+func (r result) reply(to *dns.Msg) *dns.Msg {
+	m := new(dns.Msg).SetReply(to)
+	m.Authoritative = r.code != file.Delegation || len(r.answer) > 0
+	m.Answer, m.Ns, m.Extra = slices.Clip(r.answer), slices.Clip(r.ns), slices.Clip(r.extra)
+	switch r.code {
+	case file.NameError:
+		m.Rcode = dns.RcodeNameError
+	case file.ServerFailure:
+		m.Rcode = dns.RcodeServerFailure // of a CNAME's target: RFC 6604, 3
+	}
+	return m
+}
+
+// own gives a message sections of its own, with the asked letter case where an owner is the asked name. Records are
+// copied if somebody may change them, or if their owner changes. The addresses that the answer ends with begin with
+// number turn.
+func own(m *dns.Msg, qname, asked string, turn uint32, copied bool) {
+	for _, section := range []*[]dns.RR{&m.Answer, &m.Ns, &m.Extra} {
 		if len(*section) == 0 {
 			*section = nil
 			continue
 		}
-		own := make([]dns.RR, len(*section))
-		for i, rr := range *section {
-			own[i] = dns.Copy(rr)
-			if h := own[i].Header(); h.Name == qname {
-				h.Name = asked
+		out := slices.Clone(*section)
+		for i, rr := range out {
+			renamed := asked != qname && rr.Header().Name == qname
+			if copied || renamed {
+				out[i] = dns.Copy(rr)
+			}
+			if renamed {
+				out[i].Header().Name = asked
 			}
 		}
-		*section = own
+		*section = slices.Clip(out)
 	}
+	rotate(m.Answer, turn)
+}
+
+// rotate has the addresses that an answer ends with begin with number turn.
+func rotate(answer []dns.RR, turn uint32) {
+	n := addressesAtEnd(answer)
+	if n < 2 {
+		return
+	}
+	ring := answer[len(answer)-n:]
+	first := int(turn % uint32(n)) //nolint:gosec // a section's count has 16 bits
+	copy(ring, slices.Concat(ring[first:], ring[:first]))
 }
 
 // lastTarget returns where the CNAMEs of an answer lead, if they lead to no record of the asked type.

@@ -45,25 +45,50 @@ func (s *staticZones) path(f corefile.ZoneFile) string {
 
 // load reads all files. If one is bad, what was read before stays.
 func (s *staticZones) load() error {
-	set := staticSet{}
+	set := map[zones.View]map[string][]dns.RR{}
 	for _, f := range s.files {
 		if err := s.loadFile(f, set); err != nil {
 			return fmt.Errorf("%s:%d: reading the %s zone file: %w", s.corefile, f.Line, f.View, err)
 		}
 	}
-	for view, byOrigin := range set {
-		for origin, rrs := range byOrigin {
-			byOrigin[origin] = dns.Dedup(rrs, nil)
-			if err := checkSets(byOrigin[origin]); err != nil {
+	out := staticSet{any: len(s.files) > 0, statics: map[zones.View]map[string]*statics{}}
+	for _, view := range []zones.View{zones.External, zones.Internal} {
+		out.statics[view] = map[string]*statics{}
+		for _, origin := range s.cluster.Origins {
+			st, err := newStatics(origin, dns.Dedup(set[view][origin], nil))
+			if err != nil {
 				return fmt.Errorf("reading the %s zone files: %w", view, err)
 			}
+			out.statics[view][origin] = st
 		}
 	}
-	s.set.Store(&set)
+	s.set.Store(&out)
 	return nil
 }
 
-func (s *staticZones) loadFile(f corefile.ZoneFile, set staticSet) error {
+// staticSet holds what the zone files say at one reading of all of them.
+type staticSet struct {
+	any     bool // there are zone files
+	statics map[zones.View]map[string]*statics
+}
+
+// statics is what the zone files of one view say of one origin, which may be nothing. Who has the same statics as
+// before has the same records.
+type statics struct {
+	stage stage
+	apex  []dns.RR // the addresses of the origin itself
+	hash  uint64   // of the records, TTLs apart
+}
+
+func newStatics(origin string, rrs []dns.RR) (*statics, error) {
+	if err := checkSets(rrs); err != nil {
+		return nil, err
+	}
+	st, err := newStage(origin, rrs)
+	return &statics{stage: st, apex: apexOf(rrs, origin), hash: hashOf(rrs)}, err
+}
+
+func (s *staticZones) loadFile(f corefile.ZoneFile, set map[zones.View]map[string][]dns.RR) error {
 	path := s.path(f)
 	data, err := os.ReadFile(path) //nolint:gosec // the operator names it
 	if err != nil {
@@ -93,7 +118,7 @@ func (s *staticZones) parse(r io.Reader, path, origin string) ([]dns.RR, error) 
 	managed := s.managed(origin)
 	var out []dns.RR
 	for rr, ok := zp.Next(); ok; rr, ok = zp.Next() {
-		rr.Header().Name = strings.ToLower(rr.Header().Name)
+		rr.Header().Name = asAsked(rr.Header().Name)
 		switch plugin.Zones(s.cluster.Origins).Matches(rr.Header().Name) {
 		case origin:
 		case "":
@@ -107,6 +132,22 @@ func (s *staticZones) parse(r io.Reader, path, origin string) ([]dns.RR, error) 
 		out = append(out, rr)
 	}
 	return out, zp.Err()
+}
+
+// asAsked returns a name as questions spell it: in lower case, with no escapes but those that are needed, whichever
+// way it is written in a file (RFC 1035, 5.1).
+func asAsked(name string) string {
+	var buf [256]byte
+	n, err := dns.PackDomainName(name, buf[:], 0, nil, false)
+	if err != nil {
+		return strings.ToLower(name)
+	}
+	lower(buf[:n])
+	out, _, err := dns.UnpackDomainName(buf[:n], 0)
+	if err != nil {
+		return strings.ToLower(name)
+	}
+	return out
 }
 
 // checkRecord refuses what a zone file may not say: what is ours to say.

@@ -56,24 +56,46 @@ type Answers struct {
 	LastResort bool     // nothing is up: the main name leads to what is configured all the same
 }
 
+// Split is what one view holds, with what differs from variant to variant apart.
+type Split struct {
+	Answers // of all variants alike
+
+	// Variants holds the other records, in the order of [Spreader.Variants]. It is nil where there is one variant.
+	Variants [][]Record
+}
+
+// Split returns what the view holds for all of its clients.
+func (s *Snapshot) Split(view View) Split {
+	var variants []Variant
+	if view == Internal {
+		variants = s.Spreader().variants
+	}
+	b := s.build(view, "", variants)
+	b.status()
+	return Split{b.out, b.own}
+}
+
 // Records returns what the view holds for the clients of the variant (see [Snapshot.Spreader]).
 func (s *Snapshot) Records(view View, variant Variant) Answers {
-	b := s.build(view, variant)
+	b := s.build(view, variant, nil)
 	b.status()
 	return b.out
 }
 
-// build collects all but the `_status` names.
-func (s *Snapshot) build(view View, variant Variant) *builder {
-	b := &builder{s: s, tiers: s.tiers(), view: view, variant: variant}
+// build collects all but the `_status` names. What differs between variants, if there are any, is kept apart.
+func (s *Snapshot) build(view View, variant Variant, variants []Variant) *builder {
+	b := &builder{s: s, tiers: s.tiers(), view: view, variant: variant, variants: variants}
+	if len(variants) > 0 {
+		b.own = make([][]Record, len(variants))
+	}
 	main := b.mainName()
 	b.out.LastResort = main.now.lastResort
-	b.addresses(Apex, main)
-	b.addresses(Label(s.Cluster.Main), main)
-	b.nodes(main)
+	b.addresses(Apex, &main)
+	b.addresses(Label(s.Cluster.Main), &main)
+	b.nodes(&main)
 	b.nameServers()
 	if s.Cluster.Wildcard {
-		b.wildcards(main)
+		b.wildcards(&main)
 	}
 	return b
 }
@@ -87,6 +109,11 @@ type builder struct {
 	out     Answers
 	leads   []Lead    // of the names that have addresses, or might
 	looks   []outlook // of each lead, what it was chosen from; empty without members
+
+	variants []Variant  // those whose answers are kept apart
+	own      [][]Record // of each of them
+	ownLeads []Lead     // of each of them, where the name that was added last leads
+	ownLook  *outlook   // what that was chosen from; nil: no name was
 }
 
 // mainName returns what the main name leads to in the view.
@@ -99,21 +126,25 @@ func (b *builder) mainName() outlook {
 
 // nodes adds the nodes' names: inside they lead to the proxies, else to the node itself, outside to where
 // all names lead.
-func (b *builder) nodes(main outlook) {
+func (b *builder) nodes(main *outlook) {
 	proxies := look(b.tiers.routed)
 	for i := range b.s.Nodes {
 		n := &b.s.Nodes[i]
-		if b.view == External {
+		switch {
+		case b.view == External:
 			b.addresses(Label(n.Name), main)
-		} else {
-			b.addresses(Label(n.Name), proxies.or(b.s.itself(n)))
+		case proxies.stands():
+			b.addresses(Label(n.Name), &proxies)
+		default:
+			o := proxies.or(b.s.itself(n))
+			b.addresses(Label(n.Name), &o)
 		}
 	}
 }
 
 // wildcards adds what any other name answers: below the apex, and below each name of ours, since a wildcard
 // does not reach below a name that exists (RFC 4592, 3.3.1).
-func (b *builder) wildcards(main outlook) {
+func (b *builder) wildcards(main *outlook) {
 	for _, parent := range slices.Clone(b.out.Managed) {
 		b.addresses(Wildcard.Under(parent), main)
 	}
@@ -131,13 +162,31 @@ func (b *builder) ttl(inDoubt bool) uint32 {
 func Seconds(d time.Duration) uint32 { return uint32((d + time.Second - 1) / time.Second) }
 
 // addresses adds a name that leads to members.
-func (b *builder) addresses(name Label, o outlook) {
+func (b *builder) addresses(name Label, o *outlook) {
+	if len(b.variants) > 0 && o.spreads() {
+		b.apart(name, o)
+		return
+	}
 	b.lead(b.to(name, o, b.variant))
-	b.looks[len(b.looks)-1] = o
+	b.looks[len(b.looks)-1] = *o
+}
+
+// apart adds a name that may lead each variant elsewhere. Most such names lead where the one before does.
+func (b *builder) apart(name Label, o *outlook) {
+	if b.ownLook != o {
+		b.ownLook, b.ownLeads = o, b.ownLeads[:0]
+		for _, v := range b.variants {
+			b.ownLeads = append(b.ownLeads, b.to(name, o, v))
+		}
+	}
+	b.out.Managed = append(b.out.Managed, name)
+	for i, l := range b.ownLeads {
+		b.own[i] = appendAddresses(b.own[i], name, l)
+	}
 }
 
 // to returns where a name that leads to members leads the clients of a variant.
-func (b *builder) to(name Label, o outlook, v Variant) Lead {
+func (b *builder) to(name Label, o *outlook, v Variant) Lead {
 	l := Lead{Name: name, Servfail: o.now.servfail, Standing: o.now.standing, Why: o.now.why}
 	for _, m := range o.now.told(v) {
 		l.To = append(l.To, m.subject())
@@ -165,14 +214,20 @@ func (b *builder) lead(l Lead) {
 	if l.Servfail {
 		b.out.Failing = append(b.out.Failing, l.Name)
 	}
+	b.out.Records = appendAddresses(b.out.Records, l.Name, l)
+	b.leads, b.looks = append(b.leads, l), append(b.looks, outlook{})
+}
+
+// appendAddresses appends the records of a name that leads somewhere.
+func appendAddresses(to []Record, name Label, l Lead) []Record {
 	for _, a := range l.Addrs {
 		t := TypeAAAA
 		if a.Is4() {
 			t = TypeA
 		}
-		b.out.Records = append(b.out.Records, Record{Label: l.Name, Type: t, TTL: l.TTL, Addr: a})
+		to = append(to, Record{Label: name, Type: t, TTL: l.TTL, Addr: a})
 	}
-	b.leads, b.looks = append(b.leads, l), append(b.looks, outlook{})
+	return to
 }
 
 // unique returns the addresses once each, in the order given.
@@ -195,7 +250,8 @@ func (b *builder) nameServers() {
 		case len(ns.Addrs) > 0:
 			b.lead(b.timed(Lead{Name: name, Addrs: b.visible(ns.Addrs), Why: "given by its ns line"}, b.ttl(false)))
 		case b.view == External:
-			b.addresses(name, look(b.tiers.outside))
+			o := look(b.tiers.outside)
+			b.addresses(name, &o)
 		default:
 			b.lead(b.timed(b.thisHost(name), b.ttl(false)))
 		}

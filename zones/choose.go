@@ -161,15 +161,26 @@ func (o outlook) or(other choice) outlook {
 	return o
 }
 
+// stands reports whether no other choice may take the place of o's.
+func (o *outlook) stands() bool {
+	return len(o.now.members) > 0 && len(o.hope.members) > 0 && len(o.doubt.members) > 0
+}
+
+// spreads reports whether the answers of two variants may differ, be it in their TTL.
+func (o *outlook) spreads() bool { return o.now.spreads() || o.hope.spreads() || o.doubt.spreads() }
+
 // inDoubt reports whether the variant's answer may change soon: because one that it holds is in doubt, or
 // because it would be another if what recovers were up, or what fails were down.
-func (o outlook) inDoubt(v Variant) bool {
+func (o *outlook) inDoubt(v Variant) bool {
 	told := o.now.told(v)
 	if slices.ContainsFunc(told, func(m member) bool { return m.inDoubt }) {
 		return true
 	}
 	return o.now.differs(o.hope, v) || o.now.differs(o.doubt, v)
 }
+
+// spreads reports whether the answers of two variants differ.
+func (c *choice) spreads() bool { return c.mode == Spread && len(c.members) > 1 }
 
 // differs reports whether the variant's answer is another one with other in the place of c. With spread a
 // client stays where it is while its node stays and no node joins.
@@ -181,10 +192,14 @@ func (c choice) differs(other choice, v Variant) bool {
 	return !other.hasAll(told) || !c.hasAll(other.members)
 }
 
-// hasAll reports whether c has all of these members.
+// hasAll reports whether c has all of these members. Both have them in the order of their tier.
 func (c choice) hasAll(members []member) bool {
-	for _, m := range members {
-		if !slices.ContainsFunc(c.members, func(own member) bool { return own.name == m.name }) {
+	own := c.members
+	for i := range members {
+		for len(own) > 0 && own[0].name != members[i].name {
+			own = own[1:]
+		}
+		if len(own) == 0 {
 			return false
 		}
 	}

@@ -40,19 +40,19 @@ func (s *Snapshot) Leads(view View) []Lead {
 	if view == Internal {
 		variants = s.Spreader().Variants()
 	}
-	b := s.build(view, "")
+	b := s.build(view, "", nil)
 	var out []Lead
 	for i, l := range b.leads {
 		if !strings.HasPrefix(string(l.Name), string(Wildcard)+".") { // those answer as "*" does, see wildcards
-			out = append(out, b.spread(l, b.looks[i], variants)...)
+			out = append(out, b.spread(l, &b.looks[i], variants)...)
 		}
 	}
 	return out
 }
 
 // spread returns a name's lead, or that of each variant if they differ.
-func (b *builder) spread(l Lead, o outlook, variants []Variant) []Lead {
-	if o.now.mode != Spread || len(o.now.members) < 2 {
+func (b *builder) spread(l Lead, o *outlook, variants []Variant) []Lead {
+	if !o.now.spreads() {
 		return []Lead{l}
 	}
 	var out []Lead
@@ -76,7 +76,8 @@ func (l Lead) differs(other Lead) bool {
 // of all.
 func (s *Snapshot) MainLead(view View) Lead {
 	b := &builder{s: s, tiers: s.tiers(), view: view}
-	b.addresses(Label(s.Cluster.Main), b.mainName())
+	main := b.mainName()
+	b.addresses(Label(s.Cluster.Main), &main)
 	return b.leads[0]
 }
 

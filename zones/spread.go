@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 
 	"github.com/cespare/xxhash/v2"
 )
@@ -17,6 +18,7 @@ type Variant string
 type Spreader struct {
 	variants []Variant
 	weights  []float64 // nil: all alike
+	picked   *picked   // nil: picking is quicker than looking up what was picked
 }
 
 // Spreader returns how the snapshot spreads internal clients. External answers have no variants.
@@ -34,6 +36,9 @@ func (s *Snapshot) Spreader() Spreader {
 	}
 	if alike {
 		sp.weights = nil
+	}
+	if n := len(sp.variants); n >= worthKeeping && n < keptIndex {
+		sp.picked = new(picked)
 	}
 	return sp
 }
@@ -53,7 +58,27 @@ func (sp Spreader) Pick(network netip.Prefix) Variant {
 	if len(sp.variants) == 0 {
 		return ""
 	}
+	return sp.variants[sp.Index(network)]
+}
+
+// Index is [Spreader.Pick] as an index into Variants.
+func (sp Spreader) Index(network netip.Prefix) int {
+	if len(sp.variants) == 0 {
+		return 0
+	}
 	key := networkKey(network)
+	if sp.picked == nil {
+		return sp.pick(key)
+	}
+	kept, i := sp.picked.of(key)
+	if i < 0 {
+		i = sp.pick(key)
+		sp.picked.keep(kept, key, i)
+	}
+	return i
+}
+
+func (sp Spreader) pick(key uint64) int {
 	best, bestScore := 0, math.Inf(-1)
 	for i, v := range sp.variants {
 		u := uniform(key, v)
@@ -64,7 +89,39 @@ func (sp Spreader) Pick(network netip.Prefix) Variant {
 			best, bestScore = i, u
 		}
 	}
-	return sp.variants[best]
+	return best
+}
+
+// picked remembers what was picked for the networks that ask often. A word holds an index, plus one, in its lowest
+// eight bits, and above them those of the mixed network that its place does not tell.
+type picked [keptWords]atomic.Uint64
+
+const (
+	worthKeeping = 8    // variants: a guess
+	keptWords    = 4096 // 32 KiB
+	keptIndex    = 1<<8 - 1
+)
+
+// of returns the word for a network, and what was picked for it or -1.
+func (p *picked) of(key uint64) (word *atomic.Uint64, index int) {
+	mixed := mix(key)
+	word = &p[mixed%keptWords]
+	kept := word.Load()
+	if kept == 0 || (kept^mixed)>>8 != 0 {
+		return word, -1
+	}
+	return word, int(kept&keptIndex) - 1
+}
+
+func (*picked) keep(word *atomic.Uint64, key uint64, index int) {
+	word.Store(mix(key)&^keptIndex | uint64(index+1)) //nolint:gosec // an index
+}
+
+// mix gives each number another one, in which all bits have a part in the lowest ones (the finalizer of splitmix64).
+func mix(x uint64) uint64 {
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
 }
 
 // Network returns the network that a client at addr is spread by: its IPv4 address or its IPv6 /64.

@@ -1,0 +1,175 @@
+package plugin
+
+import (
+	"strings"
+	"sync/atomic"
+
+	"github.com/coredns/coredns/plugin/file/tree"
+	"github.com/miekg/dns"
+
+	"plexha/plugin/pack"
+)
+
+// owner is a name that exists in a zone, be it without records.
+type owner struct {
+	name    string // as a file.Zone spells it
+	kind    nameKind
+	failing bool // its A and AAAA are SERVFAIL
+
+	cut   bool     // it is a delegation or a DNAME, or lies below one: what is asked there is not ours to pack
+	types []uint16 // that have an answer of their own, each with the next number
+	first int      // number of the first of these answers in the zone
+}
+
+// chased holds the types that are asked of names which are a CNAME. Any type gets an answer of its own there, which
+// is no reason to keep 65,536 of them.
+var chased = []uint16{
+	dns.TypeA, dns.TypeAAAA, dns.TypeHTTPS, dns.TypeCNAME, dns.TypeTXT, dns.TypeMX, dns.TypeSRV, dns.TypeSVCB, dns.TypeCAA,
+}
+
+// ownTypes returns the types that have an answer of their own at an element of a zone; all others are NODATA.
+func ownTypes(elem *tree.Elem) []uint16 {
+	if elem.Type(dns.TypeCNAME) != nil {
+		return chased
+	}
+	return elem.Types()
+}
+
+// number returns the number of the answer to a type, or -1 if that is NODATA or, at a CNAME, a rare one.
+func (o *owner) number(qtype uint16) int {
+	for i, t := range o.types {
+		if t == qtype {
+			return o.first + i
+		}
+	}
+	return -1
+}
+
+// isCNAME reports whether the name is a CNAME.
+func (o *owner) isCNAME() bool { return len(o.types) > 0 && &o.types[0] == &chased[0] }
+
+// layer is the names of a zone, or of a part of it that lies on others: a name here hides the same one below.
+type layer struct {
+	under  *layer // nil: none
+	owners map[string]*owner
+	wire   map[string]*owner // the same by lower-case wire form
+	count  int               // of answers, those of the layers below included
+}
+
+func newLayer(under *layer) *layer {
+	l := &layer{under: under, owners: map[string]*owner{}, wire: map[string]*owner{}}
+	if under != nil {
+		l.count = under.count
+	}
+	return l
+}
+
+// of returns the owner of a name, or nil.
+func (l *layer) of(name string) *owner {
+	for ; l != nil; l = l.under {
+		if o := l.owners[name]; o != nil {
+			return o
+		}
+	}
+	return nil
+}
+
+// ofWire is [layer.of] for a name in lower-case wire form. It allocates nothing.
+func (l *layer) ofWire(name []byte) *owner {
+	for ; l != nil; l = l.under {
+		if o := l.wire[string(name)]; o != nil {
+			return o
+		}
+	}
+	return nil
+}
+
+// add makes a name known, unless this layer knows it.
+func (l *layer) add(name string) *owner {
+	if o := l.owners[name]; o != nil {
+		return o
+	}
+	o := &owner{name: name, kind: kindOther}
+	l.owners[name] = o
+	if wire := wireOf(name); wire != "" {
+		l.wire[wire] = o
+	}
+	return o
+}
+
+// number gives the answers of a name their numbers.
+func (l *layer) number(o *owner, types []uint16) {
+	o.types, o.first = types, l.count
+	l.count += len(types)
+}
+
+// wireOf returns a name in wire form, in lower case, or "" if it is none.
+func wireOf(name string) string {
+	var buf [256]byte
+	n, err := dns.PackDomainName(strings.ToLower(name), buf[:], 0, nil, false)
+	if err != nil {
+		return ""
+	}
+	lower(buf[:n])
+	return string(buf[:n])
+}
+
+// lower changes letters as DNS compares them (RFC 4343): those of ASCII. Lengths of labels are below all of them.
+func lower(b []byte) {
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			b[i] = c | 0x20
+		}
+	}
+}
+
+// stand says what answers for the name of a question: itself, or with closest, its closest encloser (RFC 4592, 3.3.1),
+// the wildcard which stands in for it. Both are nil where nothing exists, not even the zone.
+func (l *layer) stand(q *pack.Question) (own, closest *owner) {
+	if o := l.ofWire(q.Lower()); o != nil {
+		return o, nil
+	}
+	for i := 1; i <= q.Labels(); i++ {
+		parent := q.Parent(i)
+		if closest = l.ofWire(parent); closest == nil {
+			continue
+		}
+		var buf [2 + 256]byte
+		wildcard := append(append(buf[:0], 1, '*'), parent...)
+		return l.ofWire(wildcard), closest
+	}
+	return nil, nil
+}
+
+// shelf holds the packed answers of a zone by number. It takes room as they are made.
+type shelf struct {
+	pages []atomic.Pointer[page]
+}
+
+// page is some answers in a row.
+type page [pageSize]atomic.Pointer[packed]
+
+const pageSize = 64
+
+func newShelf(answers int) shelf {
+	return shelf{make([]atomic.Pointer[page], (answers+pageSize-1)/pageSize)}
+}
+
+// get returns an answer, or nil as long as it was not put.
+func (s shelf) get(number int) *packed {
+	if p := s.pages[number/pageSize].Load(); p != nil {
+		return p[number%pageSize].Load()
+	}
+	return nil
+}
+
+// put keeps an answer for good, unless somebody was first, and returns the one that is kept.
+func (s shelf) put(number int, a *packed) *packed {
+	at := &s.pages[number/pageSize]
+	if at.Load() == nil {
+		at.CompareAndSwap(nil, new(page))
+	}
+	slot := &at.Load()[number%pageSize]
+	slot.CompareAndSwap(nil, a)
+	return slot.Load()
+}

@@ -1,0 +1,151 @@
+package plugin
+
+import (
+	"net/netip"
+
+	"github.com/coredns/coredns/plugin/metrics/vars"
+	"github.com/coredns/coredns/plugin/pkg/rcode"
+	"github.com/miekg/dns"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"plexha/plugin/lane"
+	"plexha/plugin/pack"
+	"plexha/zones"
+)
+
+// tally counts what one worker of a lane answers for a block: in our counter, and in those of the prometheus plugin
+// if that stands in the server block. It implements [lane.Tally].
+type tally struct {
+	server  string
+	origins map[string]int
+	ours    [][2][len(kinds)]cell // by origin, view and kind
+
+	named wireNames // the zones that the prometheus plugin tells apart
+	zones []zoneTally
+	dirty []*cell
+}
+
+// zoneTally counts what the prometheus plugin does for one of its zones.
+type zoneTally struct {
+	name     string
+	requests [2][len(types) + 1]cell // by family and type; the last is of all others
+	do       cell
+	rcodes   [2]cell // NOERROR and NXDOMAIN: nothing else is answered by a lane
+}
+
+// cell is a count that is not handed on yet.
+type cell struct {
+	n       int
+	counter prometheus.Counter // nil: never counted before
+}
+
+// kinds are all kinds of names.
+var kinds = [...]nameKind{kindMain, kindNode, kindNS, kindStatus, kindOther}
+
+// types are those that the prometheus plugin tells apart (metrics/vars/monitor.go), without those that a lane leaves.
+var types = [...]uint16{
+	dns.TypeA, dns.TypeAAAA, dns.TypeHTTPS, dns.TypeSOA, dns.TypeNS, dns.TypeTXT, dns.TypeMX, dns.TypeSRV, dns.TypeSVCB,
+	dns.TypeCNAME, dns.TypePTR, dns.TypeDNSKEY,
+}
+
+// Tally implements [lane.Block].
+func (p *Plex) Tally(addr string) lane.Tally {
+	t := &tally{server: addr, origins: map[string]int{}, ours: make([][2][len(kinds)]cell, len(p.cfg.Cluster.Origins))}
+	for i, origin := range p.cfg.Cluster.Origins {
+		t.origins[origin] = i
+	}
+	if p.front.metrics == nil {
+		return t
+	}
+	names := p.front.metrics.ZoneNames()
+	t.named = wireNamesOf(names)
+	for _, name := range append(names, ".") { // the last is of no zone
+		t.zones = append(t.zones, zoneTally{name: name})
+	}
+	return t
+}
+
+// count takes one answer in.
+func (t *tally) count(z *zone, kind nameKind, q *pack.Question, addr netip.Addr, code int) {
+	c := &t.ours[t.origins[z.origin]][z.view][kindNumber(kind)]
+	if c.counter == nil {
+		c.counter = answers.WithLabelValues(z.origin, z.view.String(), string(kind))
+	}
+	t.add(c)
+	if t.zones != nil {
+		t.countRequest(q, addr, code)
+	}
+}
+
+// countRequest counts as the prometheus plugin does (metrics/vars/report.go), but for its histograms.
+func (t *tally) countRequest(q *pack.Question, addr netip.Addr, code int) {
+	i := t.named.find(q)
+	if i < 0 {
+		i = len(t.named)
+	}
+	z, family := &t.zones[i], 0
+	if !addr.Is4() && !addr.Is4In6() {
+		family = 1
+	}
+	n := typeNumber(q.Type)
+	c := &z.requests[family][n]
+	if c.counter == nil {
+		c.counter = vars.RequestCount.WithLabelValues(t.server, z.name, "", "udp", [...]string{"1", "2"}[family], typeWord(n))
+	}
+	t.add(c)
+	if q.Do() {
+		if z.do.counter == nil {
+			z.do.counter = vars.RequestDo.WithLabelValues(t.server, z.name, "")
+		}
+		t.add(&z.do)
+	}
+	c = &z.rcodes[min(code, 1)]
+	if c.counter == nil {
+		c.counter = vars.ResponseRcode.WithLabelValues(t.server, z.name, "", rcode.ToString(code), name)
+	}
+	t.add(c)
+}
+
+func (t *tally) add(c *cell) {
+	if c.n == 0 {
+		t.dirty = append(t.dirty, c)
+	}
+	c.n++
+}
+
+// Flush implements [lane.Tally].
+func (t *tally) Flush() {
+	for _, c := range t.dirty {
+		c.counter.Add(float64(c.n))
+		c.n = 0
+	}
+	t.dirty = t.dirty[:0]
+}
+
+func kindNumber(k nameKind) int {
+	for i, known := range kinds {
+		if known == k {
+			return i
+		}
+	}
+	return len(kinds) - 1
+}
+
+func typeNumber(qtype uint16) int {
+	for i, t := range types {
+		if t == qtype {
+			return i
+		}
+	}
+	return len(types)
+}
+
+func typeWord(n int) string {
+	if n == len(types) {
+		return "other"
+	}
+	return dns.Type(types[n]).String()
+}
+
+// Of both views there is one column each.
+var _ = [2]zones.View{zones.External: zones.External, zones.Internal: zones.Internal}
