@@ -1,0 +1,336 @@
+package lane
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coredns/coredns/plugin/pkg/transport"
+	"github.com/miekg/dns"
+)
+
+const (
+	// settleTime is how long packets that were on their way when the steering changed may come to CoreDNS's sockets.
+	settleTime = time.Second
+	// healTimeMost bounds how seldom a lane looks for its sockets while packets go astray; settleTime how often.
+	healTimeMost = 5 * time.Minute
+	// steerTime is how long the kernel may go on by a steering that was replaced. It is microseconds.
+	steerTime = 5 * time.Millisecond
+)
+
+// kernel is what a lane asks of the system.
+type kernel struct {
+	// listen opens a socket at an address such as :53, in the group of those of CoreDNS.
+	listen func(addr string) (conn, error)
+	// steer has the kernel lead the packets of the socket's group, unsteer leaves that to the kernel again.
+	steer   func(to conn, s steering) error
+	unsteer func(to conn) error
+	// ask sends datagrams to an address of this host, in order.
+	ask func(ctx context.Context, to netip.AddrPort, datagrams [][]byte) error
+}
+
+// lane is what answers at one address.
+type lane struct {
+	kernel  kernel
+	addr    string // as CoreDNS's server has it
+	service atomic.Pointer[service]
+	ledger  *ledger
+	warned  atomic.Int64           // when a panic was last said
+	search  atomic.Pointer[search] // nil: none
+	former  sync.WaitGroup         // hand-offs to servers that were replaced
+
+	sockets atomic.Int64 // open ones, for metrics
+
+	shape   sync.Mutex // of what follows
+	workers []*worker
+	ended   []chan struct{} // by number: closed when the worker runs no more
+	places  []int           // of the workers' sockets in the kernel's group
+	blind   bool            // they are only a guess
+
+	astray   chan struct{} // has a value after a packet has gone astray
+	settled  atomic.Bool   // packets that go astray do so for longer than a moment
+	over     atomic.Bool   // none does any more: CoreDNS answers alone
+	stopKeep func()        // ends keep and waits for it
+}
+
+// newLane opens a lane that serves.
+func newLane(k kernel, s *service, ledger *ledger) *lane {
+	l := &lane{kernel: k, addr: s.plan.Addr, ledger: ledger, astray: make(chan struct{}, 1), stopKeep: func() {}}
+	l.service.Store(s)
+	return l
+}
+
+// wanted returns how many sockets the plan wants.
+func (p Plan) wanted() int {
+	if p.Sockets > 0 {
+		return p.Sockets
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
+// others returns how many sockets CoreDNS is said to have.
+func (l *lane) others() int { return max(1, l.service.Load().plan.Others) }
+
+// open opens the sockets, and leads the packets to them.
+func (l *lane) open() error {
+	l.shape.Lock()
+	defer l.shape.Unlock()
+	if err := l.grow(l.service.Load().plan.wanted()); err != nil {
+		l.abandon()
+		return err
+	}
+	if err := l.lead(context.Background()); err != nil {
+		l.abandon()
+		return err
+	}
+	l.startKeeping()
+	return nil
+}
+
+// grow opens sockets until there are as many as wanted.
+func (l *lane) grow(wanted int) error {
+	for len(l.workers) < wanted {
+		c, err := l.kernel.listen(strings.TrimPrefix(l.addr, transport.DNS+"://"))
+		if err != nil {
+			return fmt.Errorf("opening a socket: %w", err)
+		}
+		number := len(l.workers)
+		w := &worker{
+			conn: c, service: &l.service, counts: l.ledger.of(number), number: number,
+			sight: l.sight, warned: &l.warned,
+		}
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			w.run()
+		}()
+		l.workers = append(l.workers, w)
+		l.ended = append(l.ended, ended)
+		l.sockets.Add(1)
+	}
+	return nil
+}
+
+// shrink closes sockets until there are as many as wanted, each after it is led nothing any more.
+func (l *lane) shrink(wanted int) error {
+	for len(l.workers) > wanted {
+		last := len(l.workers) - 1
+		if err := l.kernel.steer(l.workers[0].conn, steering{places: l.places[:last]}); err != nil {
+			return err
+		}
+		l.stop(last)
+		l.wait()
+		l.workers[last].drain()
+		_ = l.workers[last].conn.close() // nothing is left to lose
+		l.workers, l.ended = l.workers[:last], l.ended[:last]
+		l.sockets.Add(-1)
+		if err := l.lead(context.Background()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stop ends the run of a worker and waits for it.
+func (l *lane) stop(number int) {
+	l.workers[number].conn.stop()
+	<-l.ended[number]
+}
+
+// wait lets the kernel end what it does by a steering that was replaced.
+func (*lane) wait() { <-time.After(steerTime) }
+
+// lead leads all packets to the lane's sockets. If it cannot find out where these are in the group, it goes by what
+// CoreDNS is said to have, whose sockets were bound before.
+func (l *lane) lead(ctx context.Context) error {
+	guess := make([]int, len(l.workers))
+	for i := range guess {
+		guess[i] = l.others() + i
+	}
+	steered := guess
+	if len(l.places) == len(l.workers) {
+		steered = l.places
+	}
+	places := l.locate(ctx, steered)
+	if l.blind = places == nil; l.blind {
+		places = guess
+	}
+	l.places = places
+	l.settled.Store(false)
+	if err := l.kernel.steer(l.workers[0].conn, steering{places: places}); err != nil {
+		return fmt.Errorf("leading packets to it: %w", err)
+	}
+	return nil
+}
+
+// give gives the lane to another instance: from now on by its routes, and with a hand-off of its own by that. What the
+// former one has been handed, it still answers.
+func (l *lane) give(s *service) {
+	former := l.service.Swap(s)
+	l.shape.Lock()
+	defer l.shape.Unlock()
+	for _, w := range l.workers {
+		w.pause()
+	}
+	if former.handed != s.handed {
+		l.former.Go(former.handed.close)
+	}
+}
+
+// resize gives the lane as many sockets as its plan says.
+func (l *lane) resize() error {
+	l.shape.Lock()
+	defer l.shape.Unlock()
+	wanted := l.service.Load().plan.wanted()
+	switch {
+	case wanted < len(l.workers):
+		return l.shrink(wanted)
+	case wanted > len(l.workers):
+		return errors.Join(l.grow(wanted), l.lead(context.Background()))
+	}
+	return nil
+}
+
+// watch returns a decorator for CoreDNS's own sockets, which notices each packet that comes to them.
+func (l *lane) watch(writer dns.DecorateWriter) dns.DecorateWriter {
+	counts := l.ledger.of(0)
+	return func(w dns.Writer) dns.Writer {
+		if !l.over.Load() {
+			counts.strays.Add(1)
+		}
+		if l.settled.Load() {
+			select {
+			case l.astray <- struct{}{}:
+			default:
+			}
+		}
+		if writer != nil {
+			return writer(w)
+		}
+		return w
+	}
+}
+
+// startKeeping has keep run until stopKeep is called.
+func (l *lane) startKeeping() {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		l.keep(ctx)
+	}()
+	l.stopKeep = func() {
+		cancel()
+		<-ended
+	}
+}
+
+// keep looks for the sockets again whenever packets go astray: others have come or gone, another process took away the
+// steering.
+func (l *lane) keep(ctx context.Context) {
+	said := false
+	for pause := settleTime; sleep(ctx, pause); pause = min(2*pause, healTimeMost) {
+		select {
+		case <-l.astray: // while it settled
+		default:
+		}
+		l.settled.Store(true)
+		began := time.Now()
+		select {
+		case <-ctx.Done():
+			return
+		case <-l.astray:
+		}
+		if time.Since(began) >= healTimeMost {
+			pause = settleTime
+		}
+		l.heal(ctx)
+		if plan := l.service.Load().plan; !said {
+			said = true
+			plan.Info("packets had gone past the fast lane at %s: it leads them again", l.addr)
+		}
+	}
+}
+
+func (l *lane) heal(ctx context.Context) {
+	l.shape.Lock()
+	defer l.shape.Unlock()
+	_ = l.lead(ctx) // the packets that go past it are answered; the next look comes
+}
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// end leads the packets back to CoreDNS's sockets, answers those that are here, waits for CoreDNS to answer what it was
+// handed, and closes the sockets.
+func (l *lane) end() {
+	l.stopKeep()
+	l.shape.Lock()
+	defer l.shape.Unlock()
+	l.settled.Store(false)
+	l.over.Store(true)
+	if !l.blind {
+		if places := l.locate(context.Background(), l.places); places != nil {
+			l.places = places
+		}
+	}
+	l.abandon()
+}
+
+// abandon is end for a lane that may have been opened only in part.
+func (l *lane) abandon() {
+	if len(l.workers) == 0 {
+		l.finish()
+		return
+	}
+	first := l.workers[0].conn
+	_ = l.kernel.steer(first, steering{places: []int{free(l.places)}}) // else the kernel goes on by its hash
+	for number := range l.workers {
+		l.stop(number)
+	}
+	l.wait()
+	for _, w := range l.workers {
+		w.drain()
+	}
+	l.finish()
+	for _, w := range l.workers[1:] {
+		w.drain()
+		_ = w.conn.close() // nothing is left to lose
+	}
+	l.workers[0].drain()
+	_ = l.kernel.unsteer(first)
+	l.workers[0].drain()
+	_ = first.close()
+	l.workers, l.ended = nil, nil
+}
+
+// finish waits for CoreDNS to answer what it was handed.
+func (l *lane) finish() {
+	l.service.Load().handed.close()
+	l.former.Wait()
+}
+
+// free returns the first place that is not the lane's: a socket of CoreDNS has it. When sockets of the lane are closed,
+// it keeps that place.
+func free(places []int) int {
+	place := 0
+	for slices.Contains(places, place) {
+		place++
+	}
+	return place
+}

@@ -1,0 +1,125 @@
+package lane
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// The kernel numbers the sockets of a group in the order in which they were bound, and gives the number of one that is
+// closed to the last one. It tells nobody, so a lane asks: while it is steered with a key, a sight, which is that key
+// and a number, comes to the socket that has the number.
+
+const (
+	// sightSize is the length of a sight. It is less than a header's, so a socket of CoreDNS ignores it.
+	sightSize = len(key{}) + 2
+	// nowhere is a place that no group has: the kernel then chooses by its own hash, among all sockets of the group.
+	nowhere = 1 << 20
+	// sightTime is how long sights may take. They wait behind the packets that a socket has: 6,000 at most.
+	sightTime = 100 * time.Millisecond
+	// morePlaces is how many more sockets than it knows of a lane thinks of: those of another process, of an instance
+	// that is about to end.
+	morePlaces = 32
+)
+
+// steering says where the kernel leads the packets of a group: to the sockets at the places, and a sight with the key to
+// where it says. The zero key has none.
+type steering struct {
+	places []int
+	key    key
+}
+
+// key is what nobody else can know.
+type key [8]byte
+
+// search is a running search for the places of the lane's sockets.
+type search struct {
+	key   key
+	found chan sighting
+}
+
+// sighting says that the worker with the number has read the sight for the place.
+type sighting struct{ worker, place int }
+
+// sight is called by workers with each packet that is shorter than a message.
+func (l *lane) sight(worker int, packet []byte) {
+	s := l.search.Load()
+	if s == nil || len(packet) != sightSize || !bytes.Equal(packet[:len(s.key)], s.key[:]) {
+		return
+	}
+	select {
+	case s.found <- sighting{worker, int(binary.BigEndian.Uint16(packet[len(s.key):]))}:
+	default: // more than were sent
+	}
+}
+
+// locate returns the places of the sockets, by number of their worker. It returns none if no sight comes: a firewall may
+// be in the way, or somebody else have the address that they are sent to.
+func (l *lane) locate(ctx context.Context, steered []int) []int {
+	s := &search{}
+	_, _ = rand.Read(s.key[:]) // never fails
+	most := 2*(l.others()+len(l.workers)) + morePlaces
+	s.found = make(chan sighting, most)
+	l.search.Store(s)
+	defer l.search.Store(nil)
+	if l.kernel.steer(l.workers[0].conn, steering{places: steered, key: s.key}) != nil {
+		return nil
+	}
+	sights := make([][]byte, most)
+	for place := range sights {
+		sights[place] = binary.BigEndian.AppendUint16(bytes.Clone(s.key[:]), uint16(place)) //nolint:gosec // a few
+	}
+	for _, to := range reachable(l.workers[0].conn.local()) {
+		if l.kernel.ask(ctx, to, sights) != nil {
+			continue
+		}
+		if places := l.gather(ctx, s); places != nil {
+			return places
+		}
+	}
+	return nil
+}
+
+// gather waits for a sight by each worker. Its first one is right: they are sent in order, and those for a place that
+// no socket has, which the kernel leads anywhere, come behind.
+func (l *lane) gather(ctx context.Context, s *search) []int {
+	ctx, cancel := context.WithTimeout(ctx, sightTime)
+	defer cancel()
+	places := make([]int, len(l.workers))
+	for i := range places {
+		places[i] = nowhere
+	}
+	for slices.Contains(places, nowhere) {
+		select {
+		case f := <-s.found:
+			if f.worker < len(places) && places[f.worker] == nowhere {
+				places[f.worker] = f.place
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	return places
+}
+
+// reachable returns where a socket of this host reaches one that is bound to the address.
+func reachable(local net.Addr) []netip.AddrPort {
+	udp, ok := local.(*net.UDPAddr)
+	if !ok {
+		return nil
+	}
+	at := udp.AddrPort()
+	if !at.Addr().IsUnspecified() {
+		return []netip.AddrPort{netip.AddrPortFrom(at.Addr().Unmap(), at.Port())}
+	}
+	return []netip.AddrPort{
+		netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), at.Port()),
+		netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 2}), at.Port()), // if another server is bound to the first
+		netip.AddrPortFrom(netip.IPv6Loopback(), at.Port()),
+	}
+}

@@ -1,0 +1,69 @@
+package lane
+
+import (
+	"plexha/plugin/pack"
+)
+
+// chain is what a cut has instead of a number if CoreDNS's chain answers there.
+const chain = -1
+
+// Routes tell whose a name is. They never change.
+type Routes struct {
+	cuts   map[string]int // by name, in lower-case wire form: the number of a block, or chain
+	labels int            // that the longest of these names has
+	blocks []Block        // each once
+}
+
+// NewRoutes returns the routes that are cut at the names, given in lower-case wire form. A name belongs to the cut
+// that is the name itself or the nearest above it. A nil Block, and no cut at all, leave it to CoreDNS.
+func NewRoutes(cuts map[string]Block) *Routes {
+	r := &Routes{cuts: make(map[string]int, len(cuts))}
+	numbers := map[Block]int{}
+	for name, block := range cuts {
+		r.labels = max(r.labels, labels(name))
+		if block == nil {
+			r.cuts[name] = chain
+			continue
+		}
+		number, ok := numbers[block]
+		if !ok {
+			number = len(r.blocks)
+			numbers[block] = number
+			r.blocks = append(r.blocks, block)
+		}
+		r.cuts[name] = number
+	}
+	return r
+}
+
+// Find returns the block whose the name of the question is, or nil if CoreDNS answers for it.
+func (r *Routes) Find(q *pack.Question) Block {
+	if n := r.find(q); n != chain {
+		return r.blocks[n]
+	}
+	return nil
+}
+
+// find returns the number of that block. It begins at the longest name that has a cut: a flood of names with a hundred
+// labels costs no more than one of short ones.
+func (r *Routes) find(q *pack.Question) int {
+	asked := q.Labels()
+	for n := max(0, asked-r.labels); n <= asked; n++ {
+		if number, ok := r.cuts[string(q.Parent(n))]; ok {
+			return number
+		}
+	}
+	return chain
+}
+
+// empty reports whether no name is a block's.
+func (r *Routes) empty() bool { return r == nil || len(r.blocks) == 0 }
+
+// labels counts the labels of a name in wire form, without the root's.
+func labels(name string) int {
+	n := 0
+	for i := 0; i < len(name) && name[i] != 0; i += 1 + int(name[i]) {
+		n++
+	}
+	return n
+}

@@ -1,0 +1,395 @@
+package lane
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"github.com/coredns/coredns/plugin/pkg/reuseport"
+	"golang.org/x/sys/unix"
+)
+
+// Supported says whether the platform has lanes.
+const Supported = true
+
+// systems is what the system itself does.
+var systems = kernel{listen: listen, steer: steer, unsteer: unsteer, ask: ask}
+
+const (
+	// receiveBuffer is what a socket asks for: room for some 6,000 questions, 30 ms at full speed, where the kernel's
+	// default has 280.
+	receiveBuffer = 4 << 20
+	// sendPatience is how long an answer waits for room in the send buffer, in milliseconds. After that the network is
+	// slower than we are, and an answer that comes late is of no use.
+	sendPatience = 1
+)
+
+// control is one control message, aligned as such: an IPV6_PKTINFO, or the smaller IP_PKTINFO.
+type control [(unix.SizeofCmsghdr + unix.SizeofInet6Pktinfo + 7) / 8]uint64
+
+// path is how a packet came and goes back: the client's address and the local one, as the kernel has them.
+type path struct {
+	name    unix.RawSockaddrInet6 // or a RawSockaddrInet4 in its first bytes
+	length  uint32                // of the name
+	control control
+	size    int // of the control message; 0: none
+}
+
+// socket is a [conn] that reads and writes by recvmmsg and sendmmsg. The usual packages for these allocate an address for
+// each packet; this one never looks at addresses but to tell a block who asks, and sends an answer to the very bytes
+// that the question came with.
+type socket struct {
+	udp *net.UDPConn
+	raw syscall.RawConn
+
+	wildcard       bool // each packet brings the local address that its answer shall leave from
+	tryRead        func(fd uintptr) bool
+	doRead, doSend func(fd uintptr) // like tryRead made once: making one allocates
+
+	in, out       [batchSize]unix.Mmsghdr
+	inVec, outVec [batchSize]unix.Iovec
+	names         [batchSize]unix.RawSockaddrInet6
+	controls      [batchSize]control
+	buffers       [batchSize][packetSize]byte
+	got, sent     int // packets of the last read; answers that wait to be sent
+	refused       int
+	errno         unix.Errno
+}
+
+// listen opens a socket at the address, as CoreDNS does, so that both are in one group.
+func listen(addr string) (conn, error) {
+	pc, err := reuseport.ListenPacket("udp", addr)
+	if err != nil {
+		return nil, err
+	}
+	udp, ok := pc.(*net.UDPConn)
+	if !ok {
+		return nil, errors.Join(fmt.Errorf("a socket of type %T", pc), pc.Close())
+	}
+	s := &socket{udp: udp}
+	if err := s.prepare(); err != nil {
+		return nil, errors.Join(err, udp.Close())
+	}
+	return s, nil
+}
+
+// prepare sets the options of the socket and what stays the same from batch to batch.
+func (s *socket) prepare() error {
+	raw, err := s.udp.SyscallConn()
+	if err != nil {
+		return err
+	}
+	s.raw = raw
+	at, ok := s.udp.LocalAddr().(*net.UDPAddr)
+	s.wildcard = ok && at.IP.IsUnspecified()
+	var failed error
+	err = raw.Control(func(fd uintptr) { failed = s.options(int(fd)) }) //nolint:gosec // a descriptor
+	if err := errors.Join(err, failed); err != nil {
+		return err
+	}
+	s.tryRead, s.doRead, s.doSend = s.tryReceive, s.receive, s.send
+	for i := range batchSize {
+		s.inVec[i].Base = &s.buffers[i][0]
+		s.inVec[i].SetLen(packetSize)
+		s.in[i].Hdr.Name = (*byte)(unsafe.Pointer(&s.names[i]))
+		s.in[i].Hdr.Iov = &s.inVec[i]
+		s.in[i].Hdr.SetIovlen(1)
+		if s.wildcard {
+			s.in[i].Hdr.Control = (*byte)(unsafe.Pointer(&s.controls[i]))
+		}
+		s.out[i].Hdr.Iov = &s.outVec[i]
+		s.out[i].Hdr.SetIovlen(1)
+	}
+	s.got = batchSize // all are to be made ready for the first read
+	return nil
+}
+
+// options asks for a large buffer and, on a wildcard address, for the local address of each packet.
+func (s *socket) options(fd int) error {
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
+		// Without the right to, net.core.rmem_max is the limit.
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer); err != nil {
+			return os.NewSyscallError("setsockopt SO_RCVBUF", err)
+		}
+	}
+	if size, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF); err == nil {
+		log.Debugf("fast lane at %s: receive buffer of %d bytes", s.udp.LocalAddr(), size)
+	}
+	if !s.wildcard {
+		return nil
+	}
+	family, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
+	if err != nil {
+		return os.NewSyscallError("getsockopt SO_DOMAIN", err)
+	}
+	if family == unix.AF_INET {
+		return os.NewSyscallError("setsockopt IP_PKTINFO", unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_PKTINFO, 1))
+	}
+	// On such a socket this tells the address of an IPv4 packet as well, in IPv6 form, and takes it back like that.
+	return os.NewSyscallError("setsockopt IPV6_RECVPKTINFO",
+		unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1))
+}
+
+// read implements [conn]. While there is nothing the goroutine waits in the runtime's poller.
+func (s *socket) read(slots []slot) (int, error) {
+	if err := s.raw.Read(s.tryRead); err != nil {
+		return 0, err
+	}
+	return s.fill(slots)
+}
+
+// poll implements [conn].
+func (s *socket) poll(slots []slot) (int, error) {
+	if err := s.raw.Control(s.doRead); err != nil {
+		return 0, err
+	}
+	if s.errno == unix.EAGAIN {
+		return 0, nil
+	}
+	return s.fill(slots)
+}
+
+// tryReceive reads a batch and reports whether the wait for one is over.
+func (s *socket) tryReceive(fd uintptr) bool {
+	s.receive(fd)
+	return s.errno != unix.EAGAIN
+}
+
+// receive reads the packets that there are.
+func (s *socket) receive(fd uintptr) {
+	for i := range s.got { // the kernel has written what it found there
+		s.in[i].Hdr.Namelen = unix.SizeofSockaddrInet6
+		if s.wildcard {
+			s.in[i].Hdr.SetControllen(int(unsafe.Sizeof(control{})))
+		}
+	}
+	s.got = 0
+	for {
+		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&s.in)), batchSize, unix.MSG_DONTWAIT, 0, 0)
+		if errno == unix.EINTR {
+			continue
+		}
+		if s.errno = errno; errno == 0 {
+			s.got = int(n) //nolint:gosec // at most batchSize
+		}
+		return
+	}
+}
+
+// fill gives what was read to the slots.
+func (s *socket) fill(slots []slot) (int, error) {
+	if s.errno != 0 {
+		return 0, os.NewSyscallError("recvmmsg", s.errno)
+	}
+	for i := range s.got {
+		slots[i].packet = s.buffers[i][:s.in[i].Len]
+		slots[i].from = client4or6(&s.names[i])
+	}
+	return s.got, nil
+}
+
+// client4or6 reads an address as the kernel has it.
+func client4or6(name *unix.RawSockaddrInet6) netip.AddrPort {
+	port := binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&name.Port))[:])
+	if name.Family == unix.AF_INET {
+		v4 := (*unix.RawSockaddrInet4)(unsafe.Pointer(name))
+		return netip.AddrPortFrom(netip.AddrFrom4(v4.Addr), port)
+	}
+	return netip.AddrPortFrom(netip.AddrFrom16(name.Addr).Unmap(), port)
+}
+
+// write implements [conn].
+func (s *socket) write(slots []slot) int {
+	s.sent = 0
+	for i := range slots {
+		answer := slots[i].answer
+		if len(answer) == 0 {
+			continue
+		}
+		hdr := &s.out[s.sent].Hdr
+		hdr.Name, hdr.Namelen = s.in[i].Hdr.Name, s.in[i].Hdr.Namelen
+		hdr.Control = nil
+		hdr.SetControllen(0)
+		if size := leaveFrom(&s.in[i].Hdr, &s.controls[i]); size > 0 {
+			hdr.Control = s.in[i].Hdr.Control
+			hdr.SetControllen(size)
+		}
+		s.outVec[s.sent].Base = &answer[0]
+		s.outVec[s.sent].SetLen(len(answer))
+		s.sent++
+	}
+	s.refused = 0
+	if s.sent > 0 {
+		if err := s.raw.Control(s.doSend); err != nil {
+			s.refused = s.sent
+		}
+	}
+	return s.refused
+}
+
+// send sends what is ready. The kernel stops at a packet that it does not send and says why when it is the first:
+// that one is left out, for the others have nothing to do with it.
+func (s *socket) send(fd uintptr) {
+	waited := false
+	for done := 0; done < s.sent; {
+		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&s.out[done])), uintptr(s.sent-done),
+			unix.MSG_DONTWAIT, 0, 0)
+		switch {
+		case errno == 0:
+			done += int(n) //nolint:gosec // at most batchSize
+		case errno == unix.EINTR:
+		case errno == unix.EAGAIN && !waited:
+			waited = true
+			awaitRoom(fd)
+		case errno == unix.EAGAIN:
+			s.refused += s.sent - done
+			return
+		default:
+			s.refused++
+			done++
+		}
+	}
+}
+
+// awaitRoom waits for room in the send buffer, sendPatience at most.
+func awaitRoom(fd uintptr) {
+	_, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, sendPatience) //nolint:gosec // sending again tells
+}
+
+// leaveFrom makes the control message that came with a packet one that has the answer leave from the address that the
+// packet was sent to, and returns its size; 0 if the kernel shall choose.
+func leaveFrom(hdr *unix.Msghdr, c *control) int {
+	if hdr.Control == nil || hdr.Controllen < unix.SizeofCmsghdr || hdr.Flags&unix.MSG_CTRUNC != 0 {
+		return 0
+	}
+	cmsg := (*unix.Cmsghdr)(unsafe.Pointer(c))
+	data := unsafe.Add(unsafe.Pointer(c), unix.CmsgLen(0))
+	switch {
+	case cmsg.Level == unix.IPPROTO_IPV6 && cmsg.Type == unix.IPV6_PKTINFO:
+		info := (*unix.Inet6Pktinfo)(data)
+		addr := netip.AddrFrom16(info.Addr)
+		if addr.IsMulticast() {
+			return 0
+		}
+		if !addr.IsLinkLocalUnicast() {
+			info.Ifindex = 0 // routes decide which way it goes
+		}
+		return unix.CmsgSpace(unix.SizeofInet6Pktinfo)
+	case cmsg.Level == unix.IPPROTO_IP && cmsg.Type == unix.IP_PKTINFO:
+		// Spec_dst is our address, also of a broadcast.
+		(*unix.Inet4Pktinfo)(data).Ifindex = 0
+		return unix.CmsgSpace(unix.SizeofInet4Pktinfo)
+	}
+	return 0
+}
+
+// path implements [conn].
+func (s *socket) path(i int) path {
+	size := leaveFrom(&s.in[i].Hdr, &s.controls[i])
+	return path{name: s.names[i], length: s.in[i].Hdr.Namelen, control: s.controls[i], size: size}
+}
+
+// reply implements [conn].
+func (s *socket) reply(packet []byte, p *path) error {
+	if len(packet) == 0 {
+		return nil
+	}
+	vec := unix.Iovec{Base: &packet[0]}
+	vec.SetLen(len(packet))
+	hdr := unix.Msghdr{Name: (*byte)(unsafe.Pointer(&p.name)), Namelen: p.length, Iov: &vec}
+	hdr.SetIovlen(1)
+	if p.size > 0 {
+		hdr.Control = (*byte)(unsafe.Pointer(&p.control))
+		hdr.SetControllen(p.size)
+	}
+	var errno unix.Errno
+	if err := s.raw.Control(func(fd uintptr) { errno = sendOne(fd, &hdr) }); err != nil {
+		return err
+	}
+	if errno != 0 {
+		return os.NewSyscallError("sendmsg", errno)
+	}
+	return nil
+}
+
+// sendOne sends one packet, in the same patience as send.
+func sendOne(fd uintptr, hdr *unix.Msghdr) unix.Errno {
+	for waited := false; ; {
+		_, _, errno := unix.Syscall(unix.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(hdr)), unix.MSG_DONTWAIT)
+		switch {
+		case errno == unix.EINTR:
+		case errno == unix.EAGAIN && !waited:
+			waited = true
+			awaitRoom(fd)
+		default:
+			return errno
+		}
+	}
+}
+
+// zone implements [conn].
+func (*socket) zone(p *path) string {
+	if p.name.Family != unix.AF_INET6 || p.name.Scope_id == 0 {
+		return ""
+	}
+	return interfaces.name(int(p.name.Scope_id))
+}
+
+// local implements [conn].
+func (s *socket) local() net.Addr { return s.udp.LocalAddr() }
+
+// stop implements [conn].
+func (s *socket) stop() { _ = s.udp.SetReadDeadline(time.Unix(1, 0)) } // fails if the socket is closed: as good
+
+func (s *socket) close() error { return s.udp.Close() }
+
+// interfaceNames knows the names of interfaces for a minute each, as the net package does for its own sockets: asking
+// the kernel takes as long as answering a question.
+type interfaceNames struct {
+	mu    sync.Mutex
+	names map[int]string
+	until time.Time
+}
+
+var interfaces interfaceNames
+
+func (n *interfaceNames) name(index int) string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if now := time.Now(); n.names == nil || now.After(n.until) {
+		n.names, n.until = map[int]string{}, now.Add(time.Minute)
+	}
+	if name, ok := n.names[index]; ok {
+		return name
+	}
+	name := strconv.Itoa(index)
+	if i, err := net.InterfaceByIndex(index); err == nil {
+		name = i.Name
+	}
+	n.names[index] = name
+	return name
+}
+
+// ask sends the datagrams to the address from a socket that has nothing to do with the lane.
+func ask(ctx context.Context, to netip.AddrPort, datagrams [][]byte) error {
+	conn, err := new(net.Dialer).DialContext(ctx, "udp", to.String())
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	for _, d := range datagrams {
+		if _, err := conn.Write(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,225 @@
+package lane
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"plexha/plugin/pack"
+)
+
+const (
+	// batchSize is how many packets are read and sent at a time at most. More gains nothing: the cost of a system call
+	// is then a hundredth of what its packets cost.
+	batchSize = 64
+	// packetSize is the longest packet that is read whole. Nobody sends a longer question: what is cut is no longer a
+	// message, and gets the FORMERR that CoreDNS gives to one it has cut (at 512 bytes).
+	packetSize = 8192
+	// answerSize is what an answer has room for without another buffer: [pack.Question.Limit] allows 1480 bytes.
+	answerSize = 1536
+
+	// headerSize is the length of the header of a message (RFC 1035, 4.1.1).
+	headerSize = 12
+	// response is the bit of a message's third byte that makes it a response.
+	response = 0x80
+)
+
+// slot is one place of a batch: a packet and what is answered to it.
+type slot struct {
+	packet []byte         // whole, as read
+	from   netip.AddrPort // the client, IPv4 as such, without zone
+	answer []byte         // nil: nothing
+}
+
+// conn is a socket that gives and takes packets in batches. One worker uses it, but any goroutine may call reply.
+type conn interface {
+	// read waits for packets and reads what is there into the slots. It returns [os.ErrDeadlineExceeded] after stop.
+	read(slots []slot) (n int, err error)
+	// poll is read that does not wait: it returns 0 if there is no packet.
+	poll(slots []slot) (n int, err error)
+	// write sends the answers to the packets that the slots held at the last read. It returns how many were not sent.
+	write(slots []slot) (refused int)
+	// path returns how an answer to the packet of a slot reaches its client.
+	path(i int) path
+	// reply sends one packet.
+	reply(packet []byte, p *path) error
+	// zone returns the words for the interface that a link-local client is on.
+	zone(p *path) string
+
+	// local returns the address that the socket is bound to.
+	local() net.Addr
+	// stop ends a read that waits, and each later one at once.
+	stop()
+	close() error
+}
+
+// service is what an instance of CoreDNS gives to a lane. It never changes; a lane goes from one to the next.
+type service struct {
+	owner  any
+	plan   Plan
+	handed *handOff
+}
+
+// worker answers what comes to one socket.
+type worker struct {
+	conn    conn
+	service *atomic.Pointer[service] // the lane's
+	counts  *counts
+	number  int                             // among the lane's
+	sight   func(number int, packet []byte) // is told of packets that are no messages; nil: nobody
+	warned  *atomic.Int64                   // when a panic was last said, in Unix nanoseconds; the lane's
+
+	busy sync.Mutex // held while a batch is answered; whoever has had it knows that the service from before is out of use
+
+	slots    [batchSize]slot
+	buffers  [batchSize][answerSize]byte
+	question pack.Question
+	routes   *Routes // that the tallies are for
+	tallies  []Tally // by number of the block; nil: not asked yet
+	asked    []bool  // by number: in this batch
+	turn     int     // packets since others had their turn
+}
+
+// run answers until the socket is stopped. What then is left to read is for drain.
+func (w *worker) run() {
+	for {
+		n, err := w.conn.read(w.slots[:])
+		switch {
+		case err == nil:
+			w.serve(n)
+		case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, net.ErrClosed):
+			return
+		default:
+			// The kernel gives a socket's pending error once, then the packets that are there.
+			w.counts.errors.Add(1)
+		}
+		w.yield(max(n, 1))
+	}
+}
+
+// yield gives others a turn after each batchSize packets. A worker that finds packets each time it reads would have
+// the CPU for 10 ms until the scheduler takes it away, and with one CPU everybody else would wait for that.
+func (w *worker) yield(n int) {
+	if w.turn += n; w.turn >= batchSize {
+		w.turn = 0
+		runtime.Gosched()
+	}
+}
+
+// drain answers what there is to read, without waiting for more.
+func (w *worker) drain() {
+	for {
+		n, err := w.conn.poll(w.slots[:])
+		if err != nil || n == 0 {
+			return
+		}
+		w.serve(n)
+	}
+}
+
+// serve answers the first n slots.
+func (w *worker) serve(n int) {
+	w.busy.Lock()
+	defer w.busy.Unlock()
+	s := w.service.Load()
+	w.handle(s, n)
+	if refused := w.conn.write(w.slots[:n]); refused > 0 {
+		w.counts.refused.Add(uint64(refused)) //nolint:gosec // counts from 0
+	}
+	for i, asked := range w.asked {
+		if asked {
+			w.asked[i] = false
+			w.flush(s, i)
+		}
+	}
+}
+
+// handle makes the answers of a batch, and hands on what is not for it.
+func (w *worker) handle(s *service, n int) {
+	if s.plan.Routes != w.routes {
+		w.routes = s.plan.Routes
+		w.tallies = make([]Tally, len(w.routes.blocks))
+		w.asked = make([]bool, len(w.routes.blocks))
+	}
+	var b batch
+	for i := range w.slots[:n] {
+		at := &w.slots[i]
+		at.answer = nil
+		switch {
+		case isIdle(at):
+			b.ignored++
+			if w.sight != nil && len(at.packet) < headerSize {
+				w.sight(w.number, at.packet)
+			}
+		case w.answer(s, i):
+			b.answered++
+		case s.handed.take(w.conn, i, at):
+			b.handed++
+		default:
+			b.overflow++
+		}
+	}
+	w.counts.add(n, b)
+}
+
+// isIdle reports whether CoreDNS gives no answer, whatever the packet says: it has no header, or is an answer itself
+// (two servers that a forged packet has set on each other go no further), or nothing can be sent to its port.
+func isIdle(at *slot) bool {
+	return len(at.packet) < headerSize || at.packet[2]&response != 0 || at.from.Port() == 0
+}
+
+// answer has the block that the packet of a slot asks answer it, and reports whether it did. A block that panics has
+// not: CoreDNS answers, and reports the panic of its own if there is one.
+func (w *worker) answer(s *service, i int) (done bool) {
+	defer func() {
+		if r := recover(); r != nil {
+			w.slots[i].answer = nil
+			w.panicked(s, r)
+		}
+	}()
+	at := &w.slots[i]
+	if !w.question.Read(at.packet) {
+		return false
+	}
+	number := w.routes.find(&w.question)
+	if number == chain {
+		return false
+	}
+	block := w.routes.blocks[number]
+	if w.tallies[number] == nil {
+		w.tallies[number] = block.Tally(s.plan.Addr)
+	}
+	w.asked[number] = true
+	at.answer = block.Answer(w.buffers[i][:0], &w.question, at.from.Addr(), w.tallies[number])
+	return at.answer != nil
+}
+
+// flush has the block of the number take over what its tally holds.
+func (w *worker) flush(s *service, number int) {
+	defer func() {
+		if r := recover(); r != nil {
+			w.panicked(s, r)
+		}
+	}()
+	w.tallies[number].Flush()
+}
+
+// panicked counts a block's panic, and says it once a minute.
+func (w *worker) panicked(s *service, reason any) {
+	w.counts.panics.Add(1)
+	now, last := time.Now().UnixNano(), w.warned.Load()
+	if now-last >= int64(time.Minute) && w.warned.CompareAndSwap(last, now) {
+		s.plan.Warn("the fast lane at %s leaves questions to CoreDNS over a panic: %v", s.plan.Addr, reason)
+	}
+}
+
+// pause returns when the worker has finished the batch that it has begun.
+func (w *worker) pause() {
+	w.busy.Lock()
+	defer w.busy.Unlock()
+}
