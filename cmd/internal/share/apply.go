@@ -1,0 +1,396 @@
+package share
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+)
+
+// What a batch holds at most. The disk is written to once for each batch before its copies get their names, and once
+// more before the journal says that it is done: one fsync per file would cost many times the copying. A larger batch
+// means more to look at again after a crash.
+const (
+	batchOps   = 2048
+	batchBytes = 1 << 30
+)
+
+// exists reports whether an error is that there is such an entry already.
+func exists(err error) bool { return errors.Is(err, fs.ErrExist) }
+
+// executor does the operations of a run, or takes them back.
+type executor struct {
+	*disk
+
+	journal *journal
+	run     *Run
+	copier  *copier
+	moved   func(Amount)
+	resumed bool // operations may have been done that the journal does not call done
+	Notes   []string
+}
+
+func newExecutor(ctx context.Context, d *disk, j *journal, run *Run, moved func(Amount)) *executor {
+	return &executor{disk: d, journal: j, run: run, copier: newCopier(ctx, d, moved), moved: moved}
+}
+
+// stage returns where the copy that an operation makes is put together.
+func (x *executor) stage(i int) Path {
+	return x.run.Shared.Join(ownFolder, stageFolder, strconv.Itoa(i))
+}
+
+// apply does what is left of the run.
+func (x *executor) apply(ctx context.Context) error {
+	x.resumed = x.run.Tried > x.run.Done
+	for i := range x.run.Done { // what earlier batches have brought, so that the rate is that of the rest
+		x.moved(x.run.Ops[i].Amount)
+	}
+	for x.run.Done < len(x.run.Ops) {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := x.batch(x.run.Done, x.batchEnd(x.run.Done)); err != nil {
+			return err
+		}
+	}
+	if err := x.journal.add(record{Now: Applied}); err != nil {
+		return err
+	}
+	x.run.State = Applied
+	return x.clear()
+}
+
+// batchEnd returns where the batch ends that begins with an operation. One that was begun is ended as it was.
+func (x *executor) batchEnd(begin int) int {
+	if x.run.Tried > begin {
+		return x.run.Tried
+	}
+	var bytes int64
+	end := begin
+	for end < len(x.run.Ops) && end-begin < batchOps && (bytes < batchBytes || end == begin) {
+		if o := &x.run.Ops[end]; o.Do == CopyEntry {
+			bytes += o.Bytes
+		}
+		end++
+	}
+	return end
+}
+
+// batch does some operations. The journal knows before it begins, and after all of it is on the disk.
+func (x *executor) batch(begin, end int) error {
+	if x.run.Tried < end {
+		if err := x.journal.add(record{Try: end}); err != nil {
+			return err
+		}
+		x.run.Tried = end
+	}
+	if err := x.stageAll(begin, end); err != nil {
+		return err
+	}
+	for i := begin; i < end; i++ {
+		if err := x.do(i); err != nil {
+			return x.explain(&x.run.Ops[i], err)
+		}
+	}
+	if err := x.sync(x.places()...); err != nil {
+		return err
+	}
+	if err := x.journal.add(record{Did: end}); err != nil {
+		return err
+	}
+	x.run.Done, x.resumed = end, false
+	return nil
+}
+
+// places are the folders whose file systems change.
+func (x *executor) places() []Path {
+	places := []Path{x.run.Shared}
+	for _, home := range x.run.Homes {
+		places = append(places, home)
+	}
+	return places
+}
+
+// explain says at which operation an error came.
+func (x *executor) explain(o *Op, err error) error {
+	err = fmt.Errorf("%s: %w", o.text(x.show), err)
+	if noRoom(err) {
+		return fmt.Errorf("%w: make room and apply again, which goes on from here, or undo", err)
+	}
+	return err
+}
+
+// stageAll makes the copies of a batch, aside, and has them on the disk.
+func (x *executor) stageAll(begin, end int) error {
+	staged := false
+	for i := begin; i < end; i++ {
+		o := &x.run.Ops[i]
+		if o.Do != CopyEntry {
+			continue
+		}
+		if err := x.makeStage(); err != nil {
+			return err
+		}
+		if err := x.copy(i, o); err != nil {
+			return x.explain(o, err)
+		}
+		staged = true
+	}
+	if !staged {
+		return nil
+	}
+	return x.sync(x.run.Shared)
+}
+
+// makeStage makes the folder for copies that are not complete.
+func (x *executor) makeStage() error {
+	if x.copier.resume = x.resumed; x.copier.twins == nil {
+		x.copier.twins = map[Path]Path{}
+	}
+	return x.inFolder(x.run.Shared.Join(ownFolder, stageFolder), func(at Handle, name string) error {
+		err := x.sys.Mkdir(at, name, 0o700)
+		if exists(err) {
+			return nil
+		}
+		return err
+	})
+}
+
+// copy makes the copy of one operation, aside, unless it is in its place.
+func (x *executor) copy(i int, o *Op) error {
+	for _, t := range o.Twins {
+		at, err := x.placeOf(t.Of)
+		if err != nil {
+			return err
+		}
+		x.copier.twins[t.File] = at
+	}
+	return x.inFolder(o.From, func(from Handle, name string) error {
+		source := spot{from, name, o.From}
+		done, err := x.inPlace(o, source)
+		if done || err != nil {
+			return err
+		}
+		return x.inFolder(x.stage(i), func(to Handle, toName string) error {
+			return x.copier.entry(source, spot{to, toName, x.stage(i)})
+		})
+	})
+}
+
+// placeOf returns where a file is that an earlier operation copies to a path: there, or still aside.
+func (x *executor) placeOf(to Path) (Path, error) {
+	_, err := x.stat(to)
+	if err == nil || !missing(err) {
+		return to, err
+	}
+	for i := range x.run.Ops {
+		if o := &x.run.Ops[i]; o.Do == CopyEntry && to.Within(o.To) {
+			return x.stage(i) + to[len(o.To):], nil
+		}
+	}
+	return to, err
+}
+
+// errAppeared is that something is where nothing was when the plan was made.
+var errAppeared = errors.New("something is there that was not when the plan was made")
+
+// inPlace reports whether a copy has its name already, from a run that was cut short.
+func (x *executor) inPlace(o *Op, from spot) (bool, error) {
+	at, name, err := x.parent(o.To)
+	if missing(err) {
+		return false, nil // a folder that this batch makes
+	}
+	if err != nil {
+		return false, err
+	}
+	defer x.sys.Close(at)
+	if _, err := x.sys.Stat(at, name); missing(err) {
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+	if x.before(o) {
+		return false, nil // what is there has to go first, as this batch has it
+	}
+	same, err := x.copier.same(from, spot{at, name, o.To})
+	if err == nil && (!same || !x.resumed) {
+		err = errAppeared
+	}
+	return same, err
+}
+
+// before reports whether what stands where a copy will be is moved away by an operation that is not done yet.
+func (x *executor) before(o *Op) bool {
+	for i := x.run.Done; i < x.run.Tried; i++ {
+		if m := &x.run.Ops[i]; m.Do == MoveEntry && m.From == o.To {
+			_, err := x.stat(m.To)
+			return missing(err)
+		}
+	}
+	return false
+}
+
+// do does one operation, unless it is done.
+func (x *executor) do(i int) error {
+	o := &x.run.Ops[i]
+	switch o.Do {
+	case MakeFolder:
+		return x.makeFolder(o)
+	case MoveEntry:
+		x.moved(o.Amount)
+		return x.move(o)
+	case CopyEntry:
+		return x.name(i, o)
+	case MakeLink:
+		return x.makeLink(o)
+	case DropLink:
+		return x.dropLink(o)
+	case DropFolder:
+		return x.dropFolder(o)
+	case SetTimes:
+		return x.setTimes(o.To, o.New)
+	default:
+		return fmt.Errorf("the journal knows an operation %q, which this plexctl does not", o.Do)
+	}
+}
+
+func (x *executor) makeFolder(o *Op) error {
+	return x.inFolder(o.To, func(at Handle, name string) error {
+		err := x.sys.Mkdir(at, name, 0o700)
+		if exists(err) && x.resumed {
+			if st, e := x.sys.Stat(at, name); e != nil || st.Type != Folder || st.Node == o.Node {
+				return errors.Join(err, e)
+			}
+			err = nil
+		}
+		if err != nil {
+			return err
+		}
+		h, err := x.sys.OpenFolder(at, name)
+		if err != nil {
+			return err
+		}
+		defer x.sys.Close(h)
+		st := Stat{UID: o.UID, GID: o.GID}
+		if err := x.copier.owner(st, func() error { return x.sys.ChownHandle(h, o.UID, o.GID) }); err != nil {
+			return err
+		}
+		return x.sys.Chmod(h, o.Mode)
+	})
+}
+
+func (x *executor) move(o *Op) error {
+	if x.resumed {
+		if done, err := x.isMoved(o); done || err != nil {
+			return err
+		}
+	}
+	return x.rename(o.From, o.To)
+}
+
+// isMoved reports whether what should be moved is where it should be.
+func (x *executor) isMoved(o *Op) (bool, error) {
+	st, err := x.stat(o.To)
+	if missing(err) {
+		return false, nil
+	}
+	if err == nil && o.Node != 0 && st.Node != o.Node {
+		err = errAppeared
+	}
+	return err == nil, err
+}
+
+// name gives a copy that is complete its name.
+func (x *executor) name(i int, o *Op) error {
+	err := x.rename(x.stage(i), o.To)
+	if missing(err) && x.resumed {
+		_, err = x.stat(o.To) // it has been compared by now
+	}
+	return err
+}
+
+func (x *executor) makeLink(o *Op) error {
+	return x.inFolder(o.To, func(at Handle, name string) error {
+		err := x.sys.Symlink(string(o.Target), at, name)
+		if exists(err) && x.resumed {
+			if target, e := x.sys.Readlink(at, name); e != nil || target != string(o.Target) {
+				return err
+			}
+			err = nil
+		}
+		if err != nil {
+			return err
+		}
+		st := Stat{UID: o.UID, GID: o.GID}
+		return x.copier.owner(st, func() error { return x.sys.Chown(at, name, o.UID, o.GID) })
+	})
+}
+
+func (x *executor) dropLink(o *Op) error {
+	return x.inFolder(o.To, func(at Handle, name string) error {
+		target, err := x.sys.Readlink(at, name)
+		switch {
+		case err == nil && target == string(o.Target):
+			return x.sys.Remove(at, name, Link)
+		case x.resumed: // it is gone, and what comes instead of it may be there
+			return nil
+		default:
+			return errors.Join(errAppeared, err)
+		}
+	})
+}
+
+func (x *executor) dropFolder(o *Op) error {
+	return x.inFolder(o.To, func(at Handle, name string) error {
+		st, err := x.sys.Stat(at, name)
+		if x.resumed && (missing(err) || err == nil && st.Type == Link) {
+			return nil // it is gone, and what comes instead of it may be there
+		}
+		if err != nil {
+			return err
+		}
+		return x.sys.Remove(at, name, Folder)
+	})
+}
+
+func (x *executor) setTimes(p Path, s *Stamps) error {
+	if p == "" || s == nil {
+		return nil
+	}
+	return x.inFolder(p, func(at Handle, name string) error { return x.sys.SetTimes(at, name, s.Access, s.Mod) })
+}
+
+// clear removes what copies that were not complete have left.
+func (x *executor) clear() error {
+	err := x.inFolder(x.run.Shared.Join(ownFolder, stageFolder), x.removeAll)
+	if missing(err) {
+		return nil
+	}
+	return err
+}
+
+// removeAll removes an entry with all that is below it.
+func (x *executor) removeAll(at Handle, name string) error {
+	st, err := x.sys.Stat(at, name)
+	if err != nil {
+		return err
+	}
+	if st.Type == Folder {
+		h, err := x.sys.OpenFolder(at, name)
+		if err != nil {
+			return err
+		}
+		defer x.sys.Close(h)
+		names, err := x.sys.Names(h)
+		if err != nil {
+			return err
+		}
+		for _, below := range names {
+			if err := x.removeAll(h, below); err != nil {
+				return err
+			}
+		}
+	}
+	return x.sys.Remove(at, name, st.Type)
+}

@@ -1,0 +1,361 @@
+package share
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+)
+
+// blockSize is how much of a file is read at once.
+const blockSize = 256 << 10
+
+// errChanged is that a file is not as it was a moment ago.
+var errChanged = errors.New("it changed while it was copied: is a server running?")
+
+// copier copies trees: contents, hard links, symbolic links, extended attributes, owners, modes, times and holes.
+// Extended attributes of symbolic links are left out: but for labels that the system gives anew, they have none.
+//
+// What it has written it reads again, and compares the hashes. The bytes pass through here for it, so it does not use
+// copy_file_range; where the file system can share them, they are cloned instead, and are the same by that.
+type copier struct {
+	*disk
+
+	ctx     context.Context //nolint:containedctx // of the one call that made the copier
+	moved   func(Amount)    // is told of progress
+	buf     []byte
+	noClone bool
+	resume  bool               // what is there already may be of a run that was cut short
+	links   map[[2]uint64]Path // where files with several names have gone
+	twins   map[Path]Path      // files that are hard links of others in place
+	Lost    map[string]int64   // what could not be kept, and how often
+}
+
+func newCopier(ctx context.Context, d *disk, moved func(Amount)) *copier {
+	return &copier{
+		disk: d, ctx: ctx, moved: moved, buf: make([]byte, blockSize), links: map[[2]uint64]Path{}, Lost: map[string]int64{},
+	}
+}
+
+// spot is an entry that may be there or not.
+type spot struct {
+	at   Handle
+	name string
+	path Path
+}
+
+// below returns an entry of the folder that is open as h.
+func (s spot) below(h Handle, name string) spot { return spot{h, name, s.path.Join(name)} }
+
+// entry copies whatever there is. A special file is not copied.
+func (c *copier) entry(from, to spot) error {
+	st, err := c.sys.Stat(from.at, from.name)
+	if err != nil {
+		return err
+	}
+	switch st.Type {
+	case Folder:
+		err = c.folderOf(from, to, st)
+	case File:
+		err = c.file(from, to, st)
+	case Link:
+		err = c.link(from, to, st)
+	case Special:
+	}
+	return err
+}
+
+func (c *copier) folderOf(from, to spot, st Stat) error {
+	if c.ctx.Err() != nil {
+		return context.Cause(c.ctx)
+	}
+	h, err := c.sys.OpenFolder(from.at, from.name)
+	if err != nil {
+		return err
+	}
+	defer c.sys.Close(h)
+	if err := c.sys.Mkdir(to.at, to.name, 0o700); err != nil && !(c.resume && exists(err)) {
+		return err
+	}
+	toH, err := c.sys.OpenFolder(to.at, to.name)
+	if err != nil {
+		return err
+	}
+	defer c.sys.Close(toH)
+	names, err := c.sys.Names(h)
+	if err != nil {
+		return err
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		if err := c.entry(from.below(h, name), to.below(toH, name)); err != nil {
+			return within(name, err)
+		}
+	}
+	c.moved(Amount{Entries: 1})
+	return c.dress(h, toH, st)
+}
+
+// pathError is an error with the names that lead to it.
+type pathError struct {
+	path Path
+	err  error
+}
+
+func (e *pathError) Error() string { return quote(string(e.path)) + ": " + e.err.Error() }
+func (e *pathError) Unwrap() error { return e.err }
+
+// within says in which entry of a folder an error is.
+func within(name string, err error) error {
+	if p, ok := errors.AsType[*pathError](err); ok {
+		return &pathError{Path(name).Join(string(p.path)), p.err}
+	}
+	return &pathError{Path(name), err}
+}
+
+func (c *copier) file(from, to spot, st Stat) error {
+	key := [2]uint64{st.Device, st.Node}
+	if first, ok := c.first(from.path, key, st); ok {
+		return c.again(first, to, st)
+	}
+	if st.Links > 1 {
+		c.links[key] = to.path
+	}
+	src, err := c.sys.OpenFile(from.at, from.name)
+	if err != nil {
+		return err
+	}
+	defer c.sys.Close(src)
+	if c.resume {
+		if ok, err := c.whole(src, to, st); ok || err != nil {
+			return err
+		}
+	}
+	dst, err := c.sys.Create(to.at, to.name)
+	if err != nil {
+		return err
+	}
+	defer c.sys.Close(dst)
+	if err := c.content(src, dst, st); err != nil {
+		return err
+	}
+	c.moved(Amount{1, st.Size})
+	return c.dress(src, dst, st)
+}
+
+// first returns where a file with several names was copied to under another one.
+func (c *copier) first(path Path, key [2]uint64, st Stat) (Path, bool) {
+	if st.Links < 2 {
+		return "", false
+	}
+	if at, ok := c.twins[path]; ok {
+		return at, true
+	}
+	at, ok := c.links[key]
+	return at, ok
+}
+
+// again gives a file one more name.
+func (c *copier) again(first Path, to spot, st Stat) error {
+	c.moved(Amount{1, st.Size})
+	return c.inFolder(first, func(at Handle, name string) error {
+		err := c.sys.Hardlink(at, name, to.at, to.name)
+		if !exists(err) || !c.resume {
+			return err
+		}
+		there, err := c.sys.Stat(to.at, to.name)
+		if err != nil {
+			return err
+		}
+		if one, err := c.sys.Stat(at, name); err != nil || one.Node == there.Node {
+			return err
+		}
+		if err := c.sys.Remove(to.at, to.name, File); err != nil {
+			return err
+		}
+		return c.sys.Hardlink(at, name, to.at, to.name)
+	})
+}
+
+// whole reports whether a file is there that an earlier run has copied to its end. Any other one is removed.
+func (c *copier) whole(src Handle, to spot, st Stat) (bool, error) {
+	there, err := c.sys.Stat(to.at, to.name)
+	if missing(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if there.Type == File && there.Size == st.Size && there.Mod == st.Mod && (there.Links == 1 || st.Links > 1) {
+		dst, err := c.sys.OpenFile(to.at, to.name)
+		if err != nil {
+			return false, err
+		}
+		defer c.sys.Close(dst)
+		if same, err := c.equal(src, dst, st.Size); same || err != nil {
+			c.moved(Amount{1, st.Size})
+			return same, err
+		}
+	}
+	return false, c.sys.Remove(to.at, to.name, there.Type)
+}
+
+func (c *copier) link(from, to spot, st Stat) error {
+	target, err := c.sys.Readlink(from.at, from.name)
+	if err != nil {
+		return err
+	}
+	err = c.sys.Symlink(target, to.at, to.name)
+	if exists(err) && c.resume {
+		if err = c.sys.Remove(to.at, to.name, Link); err == nil {
+			err = c.sys.Symlink(target, to.at, to.name)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	c.moved(Amount{Entries: 1})
+	if err := c.owner(st, func() error { return c.sys.Chown(to.at, to.name, st.UID, st.GID) }); err != nil {
+		return err
+	}
+	return c.sys.SetTimes(to.at, to.name, st.Access, st.Mod)
+}
+
+// dress gives a copy all that its original has but the content. The times come last: a copy that has them is whole.
+func (c *copier) dress(from, to Handle, st Stat) error {
+	attrs, err := c.sys.Attrs(from)
+	if err != nil {
+		return err
+	}
+	for _, a := range attrs {
+		err := c.sys.SetAttr(to, a)
+		if errors.Is(err, ErrAttr) {
+			c.Lost["extended attributes that the shared folder's file system does not hold, or that only root may set"]++
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("setting the attribute %q: %w", a.Name, err)
+		}
+	}
+	if err := c.owner(st, func() error { return c.sys.ChownHandle(to, st.UID, st.GID) }); err != nil {
+		return err
+	}
+	if err := c.sys.Chmod(to, st.Mode); err != nil {
+		return err
+	}
+	return c.sys.SetTimesHandle(to, st.Access, st.Mod)
+}
+
+// owner gives a copy to its owner, which only root may.
+func (c *copier) owner(st Stat, chown func() error) error {
+	err := chown()
+	if err != nil && !privileged() {
+		c.Lost[fmt.Sprintf("owner %d:%d, as only root gives files away", st.UID, st.GID)]++
+		return nil
+	}
+	return err
+}
+
+// content copies a file's bytes, and reads them again.
+func (c *copier) content(src, dst Handle, st Stat) error {
+	if st.Size == 0 {
+		return nil
+	}
+	if !c.noClone {
+		err := c.sys.Clone(dst, src)
+		if err == nil {
+			return nil
+		}
+		if noRoom(err) {
+			return err
+		}
+		c.noClone = true
+	}
+	read, err := c.runs(src, st, func(p []byte, off int64) error { return c.sys.WriteAt(dst, p, off) })
+	if err != nil {
+		return err
+	}
+	if holes(st) {
+		if err := c.sys.Truncate(dst, st.Size); err != nil {
+			return err
+		}
+	}
+	written, err := c.runs(dst, st, func([]byte, int64) error { return nil })
+	if err == nil && !bytes.Equal(read, written) {
+		err = errors.New("its copy has another content: the disk or its controller does not keep what is written")
+	}
+	return err
+}
+
+// holes reports whether a file has less on the disk than its size says.
+func holes(st Stat) bool { return st.Blocks*512 < st.Size }
+
+// runs calls a function with all data of a file, and returns the hash of what it was, holes apart.
+func (c *copier) runs(h Handle, st Stat, do func(p []byte, off int64) error) ([]byte, error) {
+	sum := sha256.New()
+	each := func(p []byte, off int64) error {
+		_, _ = sum.Write(p) // a hash takes everything
+		return do(p, off)
+	}
+	if !holes(st) {
+		err := c.read(h, 0, st.Size, each)
+		return sum.Sum(nil), err
+	}
+	some := func(p []byte, off int64) error {
+		if bytes.Count(p, []byte{0}) == len(p) { // a hole here may be zeros there, where blocks have another size
+			return nil
+		}
+		return each(p, off)
+	}
+	for off := int64(0); off < st.Size; {
+		start, end, err := c.sys.Data(h, off, st.Size)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		if off = min(end, st.Size); start < off {
+			err = c.read(h, start, off, some)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return sum.Sum(nil), nil
+}
+
+// read calls a function with the bytes of a file.
+func (c *copier) read(h Handle, off, end int64, do func(p []byte, off int64) error) error {
+	for off < end {
+		if c.ctx.Err() != nil {
+			return context.Cause(c.ctx)
+		}
+		n, err := c.sys.ReadAt(h, c.buf[:min(int64(len(c.buf)), end-off)], off)
+		if errors.Is(err, io.EOF) {
+			return errChanged
+		}
+		if err == nil {
+			err = do(c.buf[:n], off)
+		}
+		if err != nil {
+			return err
+		}
+		off += int64(n)
+	}
+	return nil
+}
+
+// equal reports whether two files of one size have the same content.
+func (c *copier) equal(a, b Handle, size int64) (bool, error) {
+	full := Stat{Size: size, Blocks: size/512 + 1} // read holes as what they are: zeros
+	one, err := c.runs(a, full, func([]byte, int64) error { return nil })
+	if err != nil {
+		return false, err
+	}
+	other, err := c.runs(b, full, func([]byte, int64) error { return nil })
+	return err == nil && bytes.Equal(one, other), err
+}

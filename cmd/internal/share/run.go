@@ -1,0 +1,273 @@
+package share
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"plexha/cmd/internal/command"
+)
+
+// stampFormat is that of the names of what is kept.
+const stampFormat = "20060102T150405Z"
+
+func (o *options) plan(ctx context.Context, s *session) error {
+	p, err := s.prepared(ctx, time.Now())
+	if p != nil {
+		defer p.close()
+	}
+	if err != nil {
+		return err
+	}
+	return s.show(p)
+}
+
+// prepared makes the plan and looks whether the servers run, so that all that speaks against it is told at once.
+func (s *session) prepared(ctx context.Context, now time.Time) (*prepared, error) {
+	p, err := s.prepare(ctx, now.UTC().Format(stampFormat))
+	if err != nil {
+		return p, err
+	}
+	homes := map[string]string{}
+	for _, n := range p.nodes {
+		homes[n.name] = n.home
+	}
+	if err := s.checkStopped(ctx, homes); err != nil {
+		return p, err
+	}
+	return p, s.refusal()
+}
+
+func (o *options) apply(ctx context.Context, s *session) error {
+	j, err := s.openJournal(false)
+	if err != nil && !missing(err) {
+		return err
+	}
+	if j != nil {
+		defer j.close()
+		if run := j.current(); run != nil && run.State != Applied {
+			return s.resume(ctx, j, run)
+		}
+	}
+	now := time.Now()
+	p, err := s.prepared(ctx, now)
+	if p != nil {
+		defer p.close()
+	}
+	switch {
+	case err != nil:
+		return err
+	case s.digest != "" && s.digest != p.digest:
+		return fmt.Errorf("the plan is %s by now, and not %s: look at it again with plexctl share plan", p.digest, s.digest)
+	case len(p.plan.Ops) == 0:
+		return s.show(p)
+	}
+	if j == nil {
+		if j, err = s.makeJournal(p); err != nil {
+			return err
+		}
+		defer j.close()
+	}
+	run := p.run(now)
+	if err := j.begin(run); err != nil {
+		return err
+	}
+	return s.execute(ctx, j, run, p.disk)
+}
+
+// run returns what the journal has to know of a plan.
+func (p *prepared) run(now time.Time) *Run {
+	run := &Run{
+		At: now.UTC().Truncate(time.Second), Stamp: p.task.Stamp, Mode: p.task.Mode, Digest: p.digest, Root: p.root,
+		Shared: p.task.Shared, Parts: p.task.Parts, Homes: map[string]Path{}, Config: map[string][]byte{}, Ops: p.plan.Ops,
+	}
+	for i, h := range p.task.Homes {
+		run.Homes[h.Node], run.Config[h.Node] = h.Path, []byte(p.nodes[i].config)
+	}
+	return run
+}
+
+// resume goes on with a run that was cut short.
+func (s *session) resume(ctx context.Context, j *journal, run *Run) error {
+	if run.State == Undoing {
+		return errors.New("an undo was cut short: end it with plexctl share undo")
+	}
+	if s.digest != "" && s.digest != run.Digest {
+		return fmt.Errorf("the plan %s is half done, and not %s: apply without -plan, or undo", run.Digest, s.digest)
+	}
+	for _, n := range s.nodes {
+		if _, ok := run.Homes[n.name]; !ok {
+			return fmt.Errorf("an apply of %s is half done, without %s: end it with plexctl share apply -into %s, or undo it",
+				run.At.Local().Format(time.DateTime), n.name, quote(s.into))
+		}
+	}
+	d, err := s.reopen(ctx, run)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	s.say("an apply of %s goes on: %d of %d operations are done\n", run.At.Local().Format(time.DateTime), run.Done, len(run.Ops))
+	return s.execute(ctx, j, run, d)
+}
+
+// reopen opens the folders of a run that the journal has, if no server runs there.
+func (s *session) reopen(ctx context.Context, run *Run) (*disk, error) {
+	if now := filepath.Join(run.Root, string(run.Shared)); now != s.into {
+		return nil, fmt.Errorf("the journal in %s is about %s: bring the folder back there", quote(s.into), quote(now))
+	}
+	homes := map[string]string{}
+	for name, home := range run.Homes {
+		homes[name] = filepath.Join(run.Root, string(home))
+	}
+	if err := s.checkStopped(ctx, homes); err != nil {
+		return nil, err
+	}
+	if err := s.refusal(); err != nil {
+		return nil, err
+	}
+	return openDisk(s.sys, run.Root)
+}
+
+// execute does what is left of a run, and tells.
+func (s *session) execute(ctx context.Context, j *journal, run *Run, d *disk) error {
+	meter := newMeter(s.errw, total(run))
+	x := newExecutor(ctx, d, j, run, meter.moved)
+	err := x.apply(ctx)
+	meter.end()
+	if err != nil {
+		if elsewhere(err) {
+			return fmt.Errorf("%w: undo, then plan and apply with -copy", err)
+		}
+		return fmt.Errorf("%w\nwhat is done is in the journal: apply again to go on, or undo", err)
+	}
+	return s.done(x)
+}
+
+func total(run *Run) (a Amount) {
+	for _, o := range run.Ops {
+		a.add(o.Amount)
+	}
+	return a
+}
+
+func (o *options) undo(ctx context.Context, s *session) error {
+	j, err := s.openJournal(false)
+	if missing(err) {
+		return fmt.Errorf("nothing was shared in %s", quote(s.into))
+	}
+	if err != nil {
+		return err
+	}
+	defer j.close()
+	run := j.current()
+	if run == nil {
+		s.say("all is undone\n")
+		return s.err
+	}
+	d, err := s.reopen(ctx, run)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	meter := newMeter(s.errw, total(run))
+	x := newExecutor(ctx, d, j, run, meter.moved)
+	err = x.undo(ctx)
+	meter.end()
+	if err != nil {
+		return fmt.Errorf("%w\nundo again to go on", err)
+	}
+	return s.undone(x)
+}
+
+// openJournal opens and reads the journal, and keeps other runs away. To read alone, it need not be writable.
+func (s *session) openJournal(read bool) (*journal, error) {
+	into, err := filepath.Abs(s.into)
+	if err != nil {
+		return nil, command.Usagef("-into %s: %w", s.into, err)
+	}
+	s.into = into
+	shared, err := s.sys.OpenFolder(None, into)
+	if err != nil {
+		return nil, err
+	}
+	defer s.sys.Close(shared)
+	own, err := s.sys.OpenFolder(shared, ownFolder)
+	if err != nil {
+		return nil, err
+	}
+	defer s.sys.Close(own)
+	j := &journal{sys: s.sys}
+	if read {
+		j.h, err = s.sys.OpenFile(own, journalFile)
+	} else {
+		j.h, err = s.sys.OpenAppend(own, journalFile)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !read {
+		err = j.lock()
+	}
+	if err == nil {
+		err = j.read()
+	}
+	if err == nil && !read && j.torn {
+		err = j.sys.Truncate(j.h, j.end)
+	}
+	if err != nil {
+		j.close()
+		return nil, err
+	}
+	return j, nil
+}
+
+// makeJournal makes the shared folder, if it is missing, and the journal in it, and has both on the disk.
+func (s *session) makeJournal(p *prepared) (*journal, error) {
+	like := p.task.Homes[0].Stat
+	mkdir := func(path Path, mode uint32) error {
+		return p.inFolder(path, func(at Handle, name string) error {
+			err := s.sys.Mkdir(at, name, mode)
+			if exists(err) {
+				return nil
+			}
+			if err == nil && privileged() && mode != ownMode {
+				err = s.sys.Chown(at, name, like.UID, like.GID)
+			}
+			if err == nil {
+				err = s.sys.Sync(at)
+			}
+			return err
+		})
+	}
+	if err := mkdir(p.task.Shared, like.Mode); err != nil {
+		return nil, fmt.Errorf("making the shared folder: %w", err)
+	}
+	own := p.task.Shared.Join(ownFolder)
+	if err := mkdir(own, ownMode); err != nil {
+		return nil, fmt.Errorf("making the journal's folder: %w", err)
+	}
+	j, err := s.openJournal(false)
+	if err != nil {
+		return nil, fmt.Errorf("making the journal: %w", err)
+	}
+	h, err := p.folder(own)
+	if err == nil {
+		err = s.sys.Sync(h)
+		s.sys.Close(h)
+	}
+	if err != nil {
+		j.close()
+		return nil, fmt.Errorf("making the journal: %w", err)
+	}
+	return j, nil
+}
+
+// ownMode is that of the journal's folder: what it holds is nobody else's affair.
+const ownMode = 0o700
+
+// lock keeps other runs away, for as long as the journal is open.
+func (j *journal) lock() error { return j.sys.Lock(j.h) }
+
+func (j *journal) close() { j.sys.Close(j.h) }

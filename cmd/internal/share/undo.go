@@ -1,0 +1,272 @@
+package share
+
+import (
+	"context"
+	"fmt"
+	"slices"
+)
+
+// undo takes the run back, from its last operation to its first. Each is looked at: what was not done needs nothing,
+// and what has changed since stays where it is, and is told.
+func (x *executor) undo(ctx context.Context) error {
+	if x.run.State != Undoing {
+		if err := x.journal.add(record{Now: Undoing}); err != nil {
+			return err
+		}
+		x.run.State = Undoing
+	}
+	for i := range x.run.Ops[x.run.Tried:] { // these are not to be waited for
+		x.moved(x.run.Ops[x.run.Tried+i].Amount)
+	}
+	for i, o := range slices.Backward(x.run.Ops[:x.run.Tried]) {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := x.takeBack(&o, i < x.run.Done); err != nil {
+			return fmt.Errorf("taking back %s: %w", o.text(x.show), err)
+		}
+		x.moved(o.Amount)
+	}
+	for _, o := range x.run.Ops[:x.run.Tried] {
+		if o.Do == SetTimes && o.Old != nil && o.From != "" {
+			if err := x.setTimes(o.From, o.Old); err != nil && !missing(err) {
+				return fmt.Errorf("setting the times of %s: %w", x.show(o.From), err)
+			}
+		}
+	}
+	if err := x.clear(); err != nil {
+		return err
+	}
+	if err := x.sync(x.places()...); err != nil {
+		return err
+	}
+	if err := x.journal.add(record{Now: Undone}); err != nil {
+		return err
+	}
+	x.run.State = Undone
+	return nil
+}
+
+func (x *executor) note(format string, args ...any) {
+	x.Notes = append(x.Notes, fmt.Sprintf(format, args...))
+}
+
+// takeBack undoes one operation. Unless it is certain to have been done, that it was not is nothing to tell.
+func (x *executor) takeBack(o *Op, certain bool) error {
+	st, err := x.stat(o.To)
+	if o.Do == SetTimes {
+		return nil // all of them follow
+	}
+	there := err == nil
+	if err != nil && !missing(err) {
+		return err
+	}
+	switch o.Do {
+	case MakeFolder:
+		if there && st.Type == Folder && (o.Node == 0 || st.Node != o.Node) {
+			return x.unmakeFolder(o)
+		}
+	case MoveEntry:
+		return x.moveBack(o, st, there, certain)
+	case CopyEntry:
+		if there {
+			return x.uncopy(o, certain)
+		}
+	case MakeLink:
+		return x.unmakeLink(o)
+	case DropLink:
+		if !there {
+			return x.inFolder(o.To, func(at Handle, name string) error { return x.sys.Symlink(string(o.Target), at, name) })
+		}
+	case DropFolder:
+		if !there {
+			return x.makeFolder(o)
+		}
+	}
+	return nil
+}
+
+// unmakeFolder removes a folder that was made. What is in it by now is kept: a mount point's content, which a server
+// has written that ran without the mount, is moved aside.
+func (x *executor) unmakeFolder(o *Op) error {
+	err := x.inFolder(o.To, func(at Handle, name string) error { return x.sys.Remove(at, name, Folder) })
+	if err == nil || !notEmpty(err) {
+		return err
+	}
+	if !o.Point {
+		x.note("%s stays: it is not empty", x.show(o.To))
+		return nil
+	}
+	aside := o.To + Path(".since-share-"+x.run.Stamp)
+	x.note("%s is not empty: what was written there since is now %s", x.show(o.To), x.show(aside))
+	return x.rename(o.To, aside)
+}
+
+func (x *executor) moveBack(o *Op, st Stat, there, certain bool) error {
+	if !there || o.Node != 0 && st.Node != o.Node {
+		if _, err := x.stat(o.From); certain && missing(err) {
+			x.note("%s cannot be brought back: it is no longer %s", x.show(o.From), x.show(o.To))
+		}
+		return nil
+	}
+	err := x.rename(o.To, o.From)
+	if exists(err) || missing(err) {
+		x.note("%s stays: %s is in use again, or its folder is gone", x.show(o.To), x.show(o.From))
+		return nil
+	}
+	return err
+}
+
+func (x *executor) unmakeLink(o *Op) error {
+	return x.inFolder(o.To, func(at Handle, name string) error {
+		target, err := x.sys.Readlink(at, name)
+		if err == nil && target == string(o.Target) {
+			return x.sys.Remove(at, name, Link)
+		}
+		return nil // it is not there, or not ours
+	})
+}
+
+// uncopy removes a copy, as far as it is equal to the original.
+func (x *executor) uncopy(o *Op, certain bool) error {
+	from, name, err := x.parent(o.From)
+	if missing(err) {
+		x.note("%s stays: its original is gone", x.show(o.To))
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer x.sys.Close(from)
+	to, toName, err := x.parent(o.To)
+	if err != nil {
+		return err
+	}
+	defer x.sys.Close(to)
+	stay, err := x.copier.drop(spot{from, name, o.From}, spot{to, toName, o.To})
+	if err == nil && stay > 0 && certain {
+		x.note("%s stays: %d of its entries are new or have changed since they were copied", x.show(o.To), stay)
+	}
+	return err
+}
+
+// drop removes what is equal to its original, and returns how many entries stay.
+func (c *copier) drop(from, to spot) (stay int64, err error) {
+	st, err := c.sys.Stat(to.at, to.name)
+	if err != nil {
+		return 0, err
+	}
+	if st.Type != Folder {
+		same, err := c.same(from, to)
+		if err != nil || !same {
+			return 1, err
+		}
+		return 0, c.sys.Remove(to.at, to.name, st.Type)
+	}
+	fromH, err := c.sys.OpenFolder(from.at, from.name)
+	if err != nil {
+		return 1, nil // there is none any more, and nothing to compare with
+	}
+	defer c.sys.Close(fromH)
+	toH, err := c.sys.OpenFolder(to.at, to.name)
+	if err != nil {
+		return 0, err
+	}
+	defer c.sys.Close(toH)
+	names, err := c.sys.Names(toH)
+	if err != nil {
+		return 0, err
+	}
+	for _, name := range names {
+		n, err := c.drop(from.below(fromH, name), to.below(toH, name))
+		if err != nil {
+			return stay, within(name, err)
+		}
+		stay += n
+	}
+	if stay > 0 {
+		return stay, nil
+	}
+	return 0, c.sys.Remove(to.at, to.name, Folder)
+}
+
+// same reports whether a copy, with all that is below it, has the content of its original.
+func (c *copier) same(from, to spot) (bool, error) {
+	a, err := c.sys.Stat(from.at, from.name)
+	if missing(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	b, err := c.sys.Stat(to.at, to.name)
+	if err != nil || a.Type != b.Type {
+		return false, err
+	}
+	switch a.Type {
+	case Folder:
+		return c.sameFolder(from, to)
+	case Link:
+		one, err := c.sys.Readlink(from.at, from.name)
+		if err != nil {
+			return false, err
+		}
+		other, err := c.sys.Readlink(to.at, to.name)
+		return one == other, err
+	case File:
+		if a.Size != b.Size {
+			return false, nil
+		}
+		return c.sameFile(from, to, a.Size)
+	default:
+		return false, nil
+	}
+}
+
+func (c *copier) sameFile(from, to spot, size int64) (bool, error) {
+	a, err := c.sys.OpenFile(from.at, from.name)
+	if err != nil {
+		return false, err
+	}
+	defer c.sys.Close(a)
+	b, err := c.sys.OpenFile(to.at, to.name)
+	if err != nil {
+		return false, err
+	}
+	defer c.sys.Close(b)
+	return c.equal(a, b, size)
+}
+
+func (c *copier) sameFolder(from, to spot) (bool, error) {
+	fromH, err := c.sys.OpenFolder(from.at, from.name)
+	if err != nil {
+		return false, err
+	}
+	defer c.sys.Close(fromH)
+	toH, err := c.sys.OpenFolder(to.at, to.name)
+	if err != nil {
+		return false, err
+	}
+	defer c.sys.Close(toH)
+	names, err := c.sys.Names(toH)
+	if err != nil {
+		return false, err
+	}
+	for _, name := range names {
+		if same, err := c.same(from.below(fromH, name), to.below(toH, name)); !same || err != nil {
+			return same, err
+		}
+	}
+	originals, err := c.sys.Names(fromH)
+	return len(originals)-c.specials(fromH, originals) == len(names), err
+}
+
+// specials returns how many entries are not copied.
+func (c *copier) specials(h Handle, names []string) (n int) {
+	for _, name := range names {
+		if st, err := c.sys.Stat(h, name); err == nil && st.Type == Special {
+			n++
+		}
+	}
+	return n
+}
