@@ -1,0 +1,49 @@
+package unit_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"go.yaml.in/yaml/v3"
+)
+
+// schema is Compose's own, https://github.com/compose-spec/compose-go/blob/v2.16.2/schema/compose-spec.json (Apache-2.0).
+func schema(t *testing.T) *jsonschema.Schema {
+	t.Helper()
+	s, err := jsonschema.NewCompiler().Compile(filepath.Join("testdata", "compose-spec.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// TestComposeFits: the compose files have the form that Compose wants.
+func TestComposeFits(t *testing.T) {
+	s := schema(t)
+	for _, file := range []string{"compose.yaml", "plain.yaml"} {
+		text, err := os.ReadFile(filepath.Join("testdata", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := fits(t, s, string(text)); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+		for _, wrong := range [][2]string{{"restart:", "restarts:"}, {"30s", "{}"}, {"create_host_path", "create_path"}} {
+			if err := fits(t, s, strings.Replace(string(text), wrong[0], wrong[1], 1)); err == nil {
+				t.Errorf("%s: with %q in the place of %q it fits as well", file, wrong[1], wrong[0])
+			}
+		}
+	}
+}
+
+func fits(t *testing.T, s *jsonschema.Schema, text string) error {
+	t.Helper()
+	var doc any
+	if err := yaml.Unmarshal([]byte(text), &doc); err != nil {
+		t.Fatal(err)
+	}
+	return s.Validate(doc)
+}

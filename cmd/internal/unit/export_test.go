@@ -1,0 +1,4 @@
+package unit
+
+// EngineNames are those of the engines.
+var EngineNames = engineNames

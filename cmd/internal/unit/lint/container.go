@@ -1,0 +1,237 @@
+package lint
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// container is one that a file runs. Words that are not set were not given.
+type container struct {
+	engine string // docker or podman
+	line   int    // where it begins
+
+	name, image, user             word
+	privileged, interactive, tty  word
+	detach, restart, pull         word
+	hostNetwork                   word
+	stopTimeout                   word
+	health, noHealth, onFailure   word
+	removed, replaces, restricted bool
+	unconfined                    []word
+
+	ports   []port
+	mounts  []mount
+	env     map[string]word // by name
+	envFile word
+	devices []word
+}
+
+// port is one that is published.
+type port struct {
+	host, inside int // 0: any, or what a variable says
+	variable     bool
+	udp          bool
+	word         word
+}
+
+// mount is a folder of the machine that the container has.
+type mount struct {
+	source, target string
+	readOnly       bool
+	makes          bool // the engine makes a folder that is missing
+	word           word
+}
+
+// booleans are the flags of docker run and podman run that take no value, unless it stands behind =.
+var booleans = []string{
+	"detach", "disable-content-trust", "env-host", "help", "http-proxy", "init", "interactive", "no-healthcheck", "no-hostname",
+	"no-hosts", "oom-kill-disable", "passwd", "privileged", "publish-all", "quiet", "read-only", "read-only-tmpfs", "replace", "rm",
+	"rmi", "rootfs", "sig-proxy", "systemd", "tls-verify", "tty", "unsetenv-all", "use-api-socket",
+}
+
+// shorts are the flags of one letter.
+var shorts = map[byte]string{
+	'P': "publish-all", 'a': "attach", 'c': "cpu-shares", 'd': "detach", 'e': "env", 'h': "hostname", 'i': "interactive", 'l': "label",
+	'm': "memory", 'p': "publish", 'q': "quiet", 't': "tty", 'u': "user", 'v': "volume", 'w': "workdir",
+}
+
+// readRun returns the container of a command line, or nil if it runs none.
+func readRun(words []word) *container {
+	rest, engine := engineCommand(words)
+	if len(rest) == 0 || rest[0].text != "run" && rest[0].text != "create" {
+		return nil
+	}
+	c := &container{engine: engine, line: rest[0].line, env: map[string]word{}}
+	if args := c.flags(rest[1:]); len(args) > 0 {
+		c.image = args[0]
+	}
+	return c
+}
+
+// flags takes the flags that words begin with, and returns the others.
+func (c *container) flags(words []word) []word {
+	for len(words) > 0 {
+		w := words[0]
+		switch {
+		case w.text == "--":
+			return words[1:]
+		case strings.HasPrefix(w.text, "--"):
+			words = c.long(words)
+		case strings.HasPrefix(w.text, "-") && len(w.text) > 1:
+			words = c.short(words)
+		default:
+			return words
+		}
+	}
+	return nil
+}
+
+// long takes --NAME, --NAME=VALUE or --NAME VALUE, and returns the words behind it.
+func (c *container) long(words []word) []word {
+	w, rest := words[0], words[1:]
+	name, value, has := strings.Cut(strings.TrimPrefix(w.text, "--"), "=")
+	if !has && !slices.Contains(booleans, name) && len(rest) > 0 {
+		value, rest = rest[0].text, rest[1:]
+	}
+	c.flag(name, word{value, w.line})
+	return rest
+}
+
+// short takes -x, -xy, -xVALUE or -x VALUE, and returns the words behind it.
+func (c *container) short(words []word) []word {
+	w, rest := words[0], words[1:]
+	for i := 1; i < len(w.text); i++ {
+		name := shorts[w.text[i]]
+		if slices.Contains(booleans, name) {
+			c.flag(name, word{"", w.line})
+			continue
+		}
+		value := strings.TrimPrefix(w.text[i+1:], "=")
+		if value == "" && len(rest) > 0 {
+			value, rest = rest[0].text, rest[1:]
+		}
+		c.flag(name, word{value, w.line})
+		return rest
+	}
+	return rest
+}
+
+// flag takes one flag of docker run or podman run.
+func (c *container) flag(name string, v word) {
+	if slices.Contains(booleans, name) {
+		c.boolean(name, v)
+		return
+	}
+	for flag, into := range map[string]*word{
+		"name": &c.name, "user": &c.user, "restart": &c.restart, "pull": &c.pull, "env-file": &c.envFile,
+		"stop-timeout": &c.stopTimeout, "health-cmd": &c.health, "health-on-failure": &c.onFailure,
+	} {
+		if flag == name {
+			*into = v
+		}
+	}
+	switch name {
+	case "publish":
+		c.ports = append(c.ports, readPort(v))
+	case "volume":
+		c.volume(v)
+	case "mount":
+		c.mount(v)
+	case "env":
+		key, value, _ := strings.Cut(v.text, "=")
+		c.env[key] = word{value, v.line}
+	case "device", "gpus":
+		c.devices = append(c.devices, v)
+	case "network", "net":
+		if v.text == "host" {
+			c.hostNetwork = v
+		}
+	case "security-opt":
+		c.security(v)
+	case "cap-add":
+		c.unconfined = append(c.unconfined, word{"the capability " + v.text, v.line})
+	}
+}
+
+func (c *container) boolean(name string, v word) {
+	if v.text == "false" {
+		return
+	}
+	v.text = "--" + name
+	switch name {
+	case "privileged":
+		c.privileged = v
+	case "interactive":
+		c.interactive = v
+	case "tty":
+		c.tty = v
+	case "detach":
+		c.detach = v
+	case "no-healthcheck":
+		c.noHealth = v
+	case "rm":
+		c.removed = true
+	case "replace":
+		c.replaces = true
+	}
+}
+
+func (c *container) security(v word) {
+	name, value, _ := strings.Cut(strings.ReplaceAll(v.text, ":", "="), "=")
+	switch {
+	case name == "no-new-privileges":
+		c.restricted = value != "false"
+	case value == "unconfined", value == "disable":
+		c.unconfined = append(c.unconfined, word{name + "=" + value, v.line})
+	}
+}
+
+// volume takes SOURCE:TARGET[:OPTIONS]. One with a name instead of a path is the engine's own affair.
+func (c *container) volume(v word) {
+	parts := strings.Split(v.text, ":")
+	if len(parts) < 2 || !strings.HasPrefix(parts[0], "/") {
+		return
+	}
+	m := mount{source: parts[0], target: parts[1], makes: c.engine == "docker", word: v}
+	if len(parts) > 2 {
+		m.readOnly = slices.Contains(strings.Split(parts[2], ","), "ro")
+	}
+	c.mounts = append(c.mounts, m)
+}
+
+// mount takes type=bind,source=SOURCE,target=TARGET[,readonly].
+func (c *container) mount(v word) {
+	m := mount{word: v}
+	kind := ""
+	for part := range strings.SplitSeq(v.text, ",") {
+		key, value, _ := strings.Cut(part, "=")
+		switch key {
+		case "type":
+			kind = value
+		case "source", "src":
+			m.source = value
+		case "target", "destination", "dst":
+			m.target = value
+		case "readonly", "ro":
+			m.readOnly = value != "false"
+		}
+	}
+	if kind == "bind" {
+		c.mounts = append(c.mounts, m)
+	}
+}
+
+// readPort takes [ADDRESS:][PORT:]PORT[/PROTOCOL]. What is no number, such as a variable, is not known.
+func readPort(v word) port {
+	text, protocol, _ := strings.Cut(v.text, "/")
+	p := port{udp: protocol == "udp", word: v, variable: strings.Contains(text, "$")}
+	host := ""
+	if i := strings.LastIndexByte(text, ':'); i >= 0 {
+		host, text = text[:i], text[i+1:]
+	}
+	host = host[strings.LastIndexByte(host, ':')+1:]
+	p.inside, _ = strconv.Atoi(text)
+	p.host, _ = strconv.Atoi(host)
+	return p
+}
