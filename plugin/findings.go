@@ -17,18 +17,19 @@ type findings struct {
 	read   bool
 }
 
-func (f *findings) add(cfg *corefile.Config) { f.blocks = append(f.blocks, cfg) }
+func (f *findings) join(cfg *corefile.Config) { f.blocks = append(f.blocks, cfg) }
 
-// of returns what is unwise about a block. The first call reads the Corefile, and the log is told what was not
-// unwise before a reload.
-func (f *findings) of(cfg *corefile.Config) []lint.Finding {
+// of returns what is unwise about a block. The first call reads the Corefile, adds what is found otherwise, and tells
+// the log what was not unwise before a reload.
+func (f *findings) of(cfg *corefile.Config, otherwise []lint.Finding) []lint.Finding {
 	if !f.read {
 		f.read = true
 		all := caddy.Instances()
 		input := all[len(all)-1].Caddyfile() // of the one that is being started
-		f.all = slices.DeleteFunc(lint.Check(input.Path(), input.Body()), func(found lint.Finding) bool {
-			return !found.Concerns(lint.Plexdns) || found.Level == lint.Mistake
-		})
+		for _, found := range append(lint.Check(input.Path(), input.Body()), otherwise...) {
+			f.add(found)
+		}
+		slices.SortStableFunc(f.all, lint.Compare)
 		f.say()
 	}
 	out := []lint.Finding{}
@@ -38,6 +39,16 @@ func (f *findings) of(cfg *corefile.Config) []lint.Finding {
 		}
 	}
 	return out
+}
+
+// add keeps what concerns who runs plexdns. It would not start with a mistake, but for one.
+func (f *findings) add(found lint.Finding) {
+	if found.Code == lint.LaneShed {
+		found.Level = lint.Warning
+	}
+	if found.Concerns(lint.Plexdns) && found.Level != lint.Mistake {
+		f.all = append(f.all, found)
+	}
 }
 
 // say writes down what is new. What stands in another line now is not.

@@ -2,6 +2,7 @@ package plugin_test
 
 import (
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -118,7 +119,7 @@ func TestReadmeHasTheSections(t *testing.T) {
 		got = append(got, m[1])
 	}
 	want := []string{
-		"Name", "Description", "Syntax", "Properties", "Answers", "Zone Files", "Orders", "Status", "Metrics", "Ready",
+		"Name", "Description", "Syntax", "Properties", "Answers", "Fast Lane", "Zone Files", "Orders", "Status", "Metrics", "Ready",
 		"Metadata", "Examples", "See Also", "Bugs",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -198,6 +199,24 @@ func metricsOf(t *testing.T, files ...string) map[string]string {
 	return out
 }
 
+// metricsOfLane is metricsOf for the lane, whose metrics all have the label server. What they are their words say.
+func metricsOfLane(t *testing.T) map[string]string {
+	t.Helper()
+	source, err := os.ReadFile("lane/metrics.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := map[string]string{"Counter": "counter", "Number": "gauge", "Histogram": "histogram"}
+	out := map[string]string{}
+	for _, m := range regexp.MustCompile(`= desc\("(\w+)", "(\w+) of [^"]*"(?:\s*\+\s*"[^"]*")*((?:, "\w+")*)\)`).FindAllStringSubmatch(string(source), -1) {
+		out["coredns_plex_lane_"+m[1]+"{server"+strings.ReplaceAll(m[3], `"`, "")+"}"] = kinds[m[2]]
+	}
+	if len(out) < 7 {
+		t.Fatalf("only %v are found in the sources", out)
+	}
+	return out
+}
+
 // TestReadmeHasAllMetrics with their labels and types, and no others. That those are what a running plexdns shows is
 // held in e2e.
 func TestReadmeHasAllMetrics(t *testing.T) {
@@ -206,6 +225,7 @@ func TestReadmeHasAllMetrics(t *testing.T) {
 		got[strings.Trim(row[0], "`")] = row[1]
 	}
 	want := metricsOf(t, "metrics.go", "metrics_external.go")
+	maps.Copy(want, metricsOfLane(t))
 	if len(want) < 20 {
 		t.Fatalf("only %v are found in the sources", want)
 	}

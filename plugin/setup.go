@@ -6,7 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
-	"sync/atomic"
+	"sync"
 
 	"github.com/coredns/caddy"
 	"github.com/coredns/coredns/core/dnsserver"
@@ -31,6 +31,8 @@ func setup(c *caddy.Controller) error {
 		return refuse(err)
 	}
 	server := dnsserver.GetConfig(c)
+	lanes := ofInstance[lanes](c)
+	block := lanes.join(c, server)
 	for _, cfg := range configs {
 		p, err := newPlex(cfg, server.Root)
 		if err != nil {
@@ -40,7 +42,8 @@ func setup(c *caddy.Controller) error {
 			p.Next = next
 			return p
 		})
-		ofInstance[findings](c).add(cfg)
+		lanes.add(block, server, p)
+		ofInstance[findings](c).join(cfg)
 		c.OnStartup(func() error {
 			if err := p.begin(c); err != nil {
 				return refuse(err)
@@ -68,7 +71,9 @@ func refuse(err error) error {
 
 // begin starts the block, now that its instance has all of its plugins.
 func (p *Plex) begin(c *caddy.Controller) error {
-	p.findings = ofInstance[findings](c).of(p.cfg)
+	lanes := ofInstance[lanes](c)
+	lanes.look(c)
+	p.findings = ofInstance[findings](c).of(p.cfg, lanes.findings)
 	xfer, _ := dnsserver.GetConfig(c).Handler("transfer").(*transfer.Transfer)
 	if err := checkTransfer(p.cfg, xfer); err != nil {
 		return err
@@ -79,7 +84,7 @@ func (p *Plex) begin(c *caddy.Controller) error {
 	if err := p.start(listeners(c), xfer); err != nil {
 		return err
 	}
-	p.onTrial()
+	onTrial(func() { p.serves("taken over") }, p.Stop)
 	return nil
 }
 
@@ -112,22 +117,19 @@ func handOver(c *caddy.Controller) {
 	c.OnShutdown(turn.Over)
 }
 
-// onTrial has the block stopped if the instance that it belongs to does not come to serve. CoreDNS drops that
-// one without a word, but tells the instance that it was to replace, whether that has plex blocks or not.
-func (p *Plex) onTrial() {
-	var kept atomic.Bool
+// onTrial has one of two called, once: kept when the instance that is being started has replaced another one, or
+// dropped. CoreDNS drops it without a word, but tells the instance that it was to replace, whether that has plex
+// blocks or not.
+func onTrial(kept, dropped func()) {
+	var decided sync.Once
 	for _, other := range olderInstances() {
 		// Before all others: one of them lets go of who waits to replace that instance too, and then fails.
 		other.OnShutdown = slices.Insert(other.OnShutdown, 0, func() error {
-			if !kept.Swap(true) {
-				p.serves("taken over")
-			}
+			decided.Do(kept)
 			return nil
 		})
 		other.OnRestartFailed = append(other.OnRestartFailed, func() error {
-			if !kept.Load() {
-				p.Stop()
-			}
+			decided.Do(dropped)
 			return nil
 		})
 	}
@@ -147,6 +149,7 @@ func newPlex(cfg *corefile.Config, root string) (*Plex, error) {
 		return nil, err
 	}
 	p.fall = fall.F{Zones: slices.Clone(cfg.Fallthrough)}
+	p.wires = wiresOf(cfg)
 	return p, nil
 }
 

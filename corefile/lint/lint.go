@@ -38,6 +38,12 @@ const (
 	Both      Program = ""
 )
 
+// The codes of findings that plexdns makes more of.
+const (
+	Lane     = "lane"      // the fast lane stands aside for a block
+	LaneShed = "lane-shed" // a mistake that plexdns starts with
+)
+
 // ErrNoNameServer is what plexdns says of a block with `transfer` whose name servers have no addresses: secondaries
 // would publish none.
 var ErrNoNameServer = errors.New("the block has `transfer`, so its name servers must be given: " +

@@ -1,5 +1,5 @@
 // Package runtime hands what must outlive one CoreDNS instance to the next one over a reload: the running
-// clusters, the right to write a state file, the zones' serials and timelines, the status pages.
+// clusters, the right to write a state file, the zones' serials and timelines, the status pages, the fast lanes.
 //
 // CoreDNS starts the new instance while the old one serves, and drops the new one without a word to its
 // plugins when it cannot start. So this package is the one process-wide registry of the plugin.
@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 
+	"plexha/plugin/lane"
 	"plexha/plugin/status"
 	"plexha/zones"
 )
@@ -17,6 +18,9 @@ import (
 // Pages are the status pages of the process. They outlive an instance, so that one that cannot start takes none
 // from the one that goes on.
 var Pages status.Servers
+
+// Lanes are the fast lanes of the process. They outlive an instance, so that a reload loses no packet.
+var Lanes lane.Lanes
 
 // Cluster is one running instance of the plugin.
 type Cluster interface {
