@@ -426,8 +426,30 @@ func TestLaneAndShed(t *testing.T) {
 			if got := laneFindings(t, "a.test."); len(got) != tc.findings {
 				t.Errorf("%d findings, want %d: %q", len(got), tc.findings, got)
 			}
+			if !sheds(t, l.port) {
+				t.Error("shed does not guard the socket")
+			}
 		})
 	}
+}
+
+// sheds reports whether the plugin shed guards the socket at a port: it counts from then on.
+func sheds(t *testing.T, port string) bool {
+	t.Helper()
+	families, err := prometheus.DefaultGatherer.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			for _, label := range m.GetLabel() {
+				if f.GetName() == "coredns_shed_dropped_total" && label.GetValue() == "dns://127.0.0.1:"+port {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // TestLaneOverReloads: each Corefile has its lanes, whatever was before, and one that is refused changes nothing.
