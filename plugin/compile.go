@@ -37,6 +37,7 @@ type compiledView struct {
 // zoneSpec is what the zones of a view have in common.
 type zoneSpec struct {
 	origin  string
+	number  int // of the origin among those of the Corefile
 	view    zones.View
 	cluster *zones.Cluster
 	answers zones.Answers
@@ -83,7 +84,7 @@ func compile(
 		if last != nil {
 			before = last.origins[i]
 		}
-		spec := zoneSpec{origin: origin, cluster: snap.Cluster, anyStatic: static.any}
+		spec := zoneSpec{origin: origin, number: i, cluster: snap.Cluster, anyStatic: static.any}
 		next := compiledOrigin{name: origin}
 		var raised bool
 		if next.outside, raised = spec.compile(zones.External, outside, static, serials[origin], now, &before.outside); raised {

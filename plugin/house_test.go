@@ -170,6 +170,15 @@ func (h *house) publish() {
 	h.show()
 }
 
+// flap has the operator order a subject down, or if it is ordered so already, up, and serves what follows.
+func (h *house) flap(name string) {
+	h.t.Helper()
+	h.published++
+	order := []zones.Order{zones.OrderDown, zones.OrderUp}[h.published%2]
+	h.board.SetOrders([]board.OrderLine{{Name: name, Order: order}}, began)
+	h.show()
+}
+
 // kill takes subjects down.
 func (h *house) kill(names ...string) {
 	h.t.Helper()

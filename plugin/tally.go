@@ -10,15 +10,13 @@ import (
 
 	"plexha/plugin/lane"
 	"plexha/plugin/pack"
-	"plexha/zones"
 )
 
 // tally counts what one worker of a lane answers for a block: in our counter, and in those of the prometheus plugin
 // if that stands in the server block. It implements [lane.Tally].
 type tally struct {
-	server  string
-	origins map[string]int
-	ours    [][2][len(kinds)]cell // by origin, view and kind
+	server string
+	ours   [][2][len(kinds)]cell // by origin, view and kind
 
 	named wireNames // the zones that the prometheus plugin tells apart
 	zones []zoneTally
@@ -50,10 +48,7 @@ var types = [...]uint16{
 
 // Tally implements [lane.Block].
 func (p *Plex) Tally(addr string) lane.Tally {
-	t := &tally{server: addr, origins: map[string]int{}, ours: make([][2][len(kinds)]cell, len(p.cfg.Cluster.Origins))}
-	for i, origin := range p.cfg.Cluster.Origins {
-		t.origins[origin] = i
-	}
+	t := &tally{server: addr, ours: make([][2][len(kinds)]cell, len(p.cfg.Cluster.Origins))}
 	if p.front.metrics == nil {
 		return t
 	}
@@ -67,7 +62,7 @@ func (p *Plex) Tally(addr string) lane.Tally {
 
 // count takes one answer in.
 func (t *tally) count(z *zone, kind nameKind, q *pack.Question, addr netip.Addr, code int) {
-	c := &t.ours[t.origins[z.origin]][z.view][kindNumber(kind)]
+	c := &t.ours[z.number][z.view][kindNumber(kind)]
 	if c.counter == nil {
 		c.counter = answers.WithLabelValues(z.origin, z.view.String(), string(kind))
 	}
@@ -146,6 +141,3 @@ func typeWord(n int) string {
 	}
 	return dns.Type(types[n]).String()
 }
-
-// Of both views there is one column each.
-var _ = [2]zones.View{zones.External: zones.External, zones.Internal: zones.Internal}

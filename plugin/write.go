@@ -27,7 +27,8 @@ var (
 func (p *Plex) writeReady(w dns.ResponseWriter, q *pack.Question) bool {
 	c := p.current.Load()
 	addr, limit := p.clientOf(w, q)
-	if limit == 0 || !c.snap.Ready {
+	direct, recorded := looksAt(w)
+	if limit == 0 || !direct || !c.snap.Ready {
 		return false
 	}
 	z := p.zoneFor(c, q, addr)
@@ -35,11 +36,7 @@ func (p *Plex) writeReady(w dns.ResponseWriter, q *pack.Question) bool {
 		return false
 	}
 	a, kind := p.ready(z, q)
-	if a.Answer == nil || a.Len(q) > limit {
-		return false
-	}
-	direct, recorded := looksAt(w)
-	if !direct || recorded && a.Rcode() != dns.RcodeSuccess {
+	if a.Answer == nil || a.Len(q) > limit || recorded && a.Rcode() != dns.RcodeSuccess {
 		return false
 	}
 	answers.WithLabelValues(z.origin, z.view.String(), string(kind)).Inc()

@@ -18,6 +18,7 @@ import (
 // zone is one immutable zone: an origin as one view sees it, in one variant.
 type zone struct {
 	origin  string
+	number  int // of the origin among those of the Corefile
 	wireLen int // of the origin in wire form
 	view    zones.View
 	*file.Zone
@@ -56,7 +57,7 @@ type result struct {
 // newZone returns the zone of a stage.
 func newZone(spec zoneSpec, st stage) *zone {
 	z := &zone{
-		origin: spec.origin, wireLen: len(wireOf(spec.origin)), view: spec.view,
+		origin: spec.origin, number: spec.number, wireLen: len(wireOf(spec.origin)), view: spec.view,
 		Zone: file.NewZone(spec.origin, ""), top: st.layer, shelf: newShelf(st.layer.count),
 		failing: st.failing, anyStatic: spec.anyStatic,
 	}
