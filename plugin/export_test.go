@@ -111,6 +111,9 @@ func (p *Plex) ReadOrders(folder string) {
 // Enter counts as having started.
 func (p *Plex) Enter() { p.entered = true }
 
+// WriteBytes has answers that lie ready written as bytes over UDP too, as where no plugin decorates the writer.
+func (p *Plex) WriteBytes(on bool) { p.front.bytesUDP = on }
+
 // DuckEvents returns what is new in a report on DuckDNS.
 func DuckEvents(before, now duckdns.Report, began, at time.Time) []timeline.Event {
 	return duckEvents(before, now, began, at)

@@ -40,7 +40,7 @@ type ring struct {
 var errMeta = errors.New("an OPT or TSIG record is made for each question anew")
 
 // New packs a reply. Owners that are the same text as qname become the name that is asked, whichever that is. What
-// the reply says of its question has no meaning.
+// the reply says of its question has no meaning. It is only read, so that others may read its records meanwhile.
 //
 // If the answer section ends with two or more addresses of one name, they take turns.
 func New(m *dns.Msg, qname string) (*Answer, error) {
@@ -91,7 +91,7 @@ type packer struct {
 }
 
 // pack returns a record's bytes, without the owner if that is the asked name.
-func (p *packer) pack(rr dns.RR) (b []byte, asked bool) {
+func (p *packer) pack(rr dns.RR) (bytes []byte, asked bool) {
 	switch {
 	case p.err != nil:
 		return nil, false
@@ -102,14 +102,15 @@ func (p *packer) pack(rr dns.RR) (b []byte, asked bool) {
 		p.err = errMeta
 		return nil, false
 	}
-	b = make([]byte, dns.Len(rr)+1) // as miekg/dns does it: some of its packers look one byte ahead
-	end, err := dns.PackRR(rr, b, 0, nil, false)
+	one := dns.Msg{Answer: []dns.RR{rr}} // dns.PackRR would write into the record, which others may be reading
+	b, err := one.Pack()
 	if err != nil {
 		p.err = fmt.Errorf("%s %s: %w", rr.Header().Name, dns.Type(rr.Header().Rrtype), err)
 		return nil, false
 	}
+	b = b[headerSize:]
 	if rr.Header().Name != p.qname {
-		return b[:end], false
+		return b, false
 	}
 	var owner [maxName]byte
 	length, err := dns.PackDomainName(p.qname, owner[:], 0, nil, false)
@@ -117,7 +118,7 @@ func (p *packer) pack(rr dns.RR) (b []byte, asked bool) {
 		p.err = err
 		return nil, false
 	}
-	return b[length:end], true
+	return b[length:], true
 }
 
 // add appends records to a part.

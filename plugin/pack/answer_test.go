@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/miekg/dns"
 
 	"plexha/plugin/pack"
@@ -194,6 +195,18 @@ func TestAnAddressThatIsMissingTakesNoTurn(t *testing.T) {
 	packet := ask(t, "a.", dns.TypeA)
 	if diff := cmp.Diff(chain(t, m, "a.", packet), packed(t, m, "a.", packet, 1)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestPackingOnlyReads(t *testing.T) {
+	for what, m := range replies(t) {
+		before := m.Copy()
+		if _, err := pack.New(m, plex); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		if diff := cmp.Diff(before, m, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s: the reply was changed (-before +after):\n%s", what, diff)
+		}
 	}
 }
 
