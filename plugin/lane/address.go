@@ -21,8 +21,9 @@ const (
 	settleTime = time.Second
 	// healTimeMost bounds how seldom a lane looks for its sockets while packets go astray; settleTime how often.
 	healTimeMost = 5 * time.Minute
-	// steerTime is how long the kernel may go on by a steering that was replaced. It is microseconds.
-	steerTime = 5 * time.Millisecond
+	// steerTime is how long the kernel may go on by a steering that was replaced: microseconds, if the CPU that does is
+	// not taken away from a virtual machine.
+	steerTime = 20 * time.Millisecond
 )
 
 // kernel is what a lane asks of the system.
@@ -50,9 +51,8 @@ type lane struct {
 
 	shape   sync.Mutex // of what follows
 	workers []*worker
-	ended   []chan struct{} // by number: closed when the worker runs no more
-	places  []int           // of the workers' sockets in the kernel's group
-	blind   bool            // they are only a guess
+	places  []int // of the workers' sockets in the kernel's group
+	blind   bool  // they are only a guess
 
 	astray   chan struct{} // has a value after a packet has gone astray
 	settled  atomic.Bool   // packets that go astray do so for longer than a moment
@@ -104,48 +104,65 @@ func (l *lane) grow(wanted int) error {
 		number := len(l.workers)
 		w := &worker{
 			conn: c, service: &l.service, counts: l.ledger.of(number), number: number,
-			sight: l.sight, warned: &l.warned,
+			sight: l.sight, warned: &l.warned, ended: make(chan struct{}),
 		}
-		ended := make(chan struct{})
 		go func() {
-			defer close(ended)
+			defer close(w.ended)
 			w.run()
 		}()
 		l.workers = append(l.workers, w)
-		l.ended = append(l.ended, ended)
 		l.sockets.Add(1)
 	}
 	return nil
 }
 
-// shrink closes sockets until there are as many as wanted, each after it is led nothing any more.
+// shrink closes sockets until there are as many as wanted, when they are led nothing any more and CoreDNS has answered
+// what came by them.
 func (l *lane) shrink(wanted int) error {
-	for len(l.workers) > wanted {
-		last := len(l.workers) - 1
-		if err := l.kernel.steer(l.workers[0].conn, steering{places: l.places[:last]}); err != nil {
-			return err
-		}
-		l.stop(last)
-		l.wait()
-		l.workers[last].drain()
-		_ = l.workers[last].conn.close() // nothing is left to lose
-		l.workers, l.ended = l.workers[:last], l.ended[:last]
-		l.sockets.Add(-1)
-		if err := l.lead(context.Background()); err != nil {
-			return err
-		}
+	if err := l.kernel.steer(l.workers[0].conn, steering{places: l.places[:wanted]}); err != nil {
+		return err
 	}
-	return nil
+	surplus := l.workers[wanted:]
+	l.workers, l.places = l.workers[:wanted], l.places[:wanted]
+	retire(surplus)
+	if err := l.lead(context.Background()); err != nil { // they may have left the group
+		return err
+	}
+	drain(surplus)
+	s := *l.service.Load()
+	former := s.handed
+	s.handed = newHandOff(former.target, former.server.DecorateWriter)
+	l.swap(&s)
+	former.close()
+	l.close(surplus)
+	return l.lead(context.Background())
 }
 
-// stop ends the run of a worker and waits for it.
-func (l *lane) stop(number int) {
-	l.workers[number].conn.stop()
-	<-l.ended[number]
+// retire has the kernel give the workers no more packets than they have. Where it refuses, packets that come in the
+// moment when a socket is closed are lost.
+func retire(workers []*worker) {
+	for _, w := range workers {
+		_ = w.conn.retire()
+	}
 }
 
-// wait lets the kernel end what it does by a steering that was replaced.
-func (*lane) wait() { <-time.After(steerTime) }
+// drain ends the runs of workers that are retired, and answers what they have.
+func drain(workers []*worker) {
+	<-time.After(steerTime)
+	for _, w := range workers {
+		w.conn.stop()
+		<-w.ended
+		w.drain()
+	}
+}
+
+// close closes the sockets of workers that are drained.
+func (l *lane) close(workers []*worker) {
+	for _, w := range workers {
+		_ = w.conn.close() // nothing is left to lose
+		l.sockets.Add(-1)
+	}
+}
 
 // lead leads all packets to the lane's sockets. If it cannot find out where these are in the group, it goes by what
 // CoreDNS is said to have, whose sockets were bound before.
@@ -173,15 +190,20 @@ func (l *lane) lead(ctx context.Context) error {
 // give gives the lane to another instance: from now on by its routes, and with a hand-off of its own by that. What the
 // former one has been handed, it still answers.
 func (l *lane) give(s *service) {
-	former := l.service.Swap(s)
 	l.shape.Lock()
 	defer l.shape.Unlock()
+	if former := l.swap(s); former.handed != s.handed {
+		l.former.Go(former.handed.close)
+	}
+}
+
+// swap replaces the service, and returns the one that no worker uses any more.
+func (l *lane) swap(s *service) (former *service) {
+	former = l.service.Swap(s)
 	for _, w := range l.workers {
 		w.pause()
 	}
-	if former.handed != s.handed {
-		l.former.Go(former.handed.close)
-	}
+	return former
 }
 
 // resize gives the lane as many sockets as its plan says.
@@ -294,39 +316,23 @@ func (l *lane) end() {
 
 // abandon is end for a lane that may have been opened only in part.
 func (l *lane) abandon() {
-	if len(l.workers) == 0 {
-		l.finish()
-		return
+	if len(l.workers) > 0 {
+		// The last one is a member of the group as long as the steering is to be taken away.
+		last := l.workers[len(l.workers)-1]
+		_ = l.kernel.steer(last.conn, steering{places: []int{free(l.places)}}) // else the kernel goes on by its hash
+		retire(l.workers[:len(l.workers)-1])
+		_ = l.kernel.unsteer(last.conn)
+		retire([]*worker{last})
+		drain(l.workers)
 	}
-	first := l.workers[0].conn
-	_ = l.kernel.steer(first, steering{places: []int{free(l.places)}}) // else the kernel goes on by its hash
-	for number := range l.workers {
-		l.stop(number)
-	}
-	l.wait()
-	for _, w := range l.workers {
-		w.drain()
-	}
-	l.finish()
-	for _, w := range l.workers[1:] {
-		w.drain()
-		_ = w.conn.close() // nothing is left to lose
-	}
-	l.workers[0].drain()
-	_ = l.kernel.unsteer(first)
-	l.workers[0].drain()
-	_ = first.close()
-	l.workers, l.ended = nil, nil
-}
-
-// finish waits for CoreDNS to answer what it was handed.
-func (l *lane) finish() {
 	l.service.Load().handed.close()
 	l.former.Wait()
+	l.close(l.workers)
+	l.workers = nil
 }
 
-// free returns the first place that is not the lane's: a socket of CoreDNS has it. When sockets of the lane are closed,
-// it keeps that place.
+// free returns the first place that is not the lane's: a socket of CoreDNS has it, and keeps it when those of the lane
+// leave.
 func free(places []int) int {
 	place := 0
 	for slices.Contains(places, place) {

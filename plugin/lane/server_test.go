@@ -20,6 +20,8 @@ import (
 // hotName is the name that blocks answer, with an address of theirs; CoreDNS answers it, and all others, with words.
 const hotName = "plex.home.example."
 
+var hotWire = wire(hotName)
+
 // block is a [lane.Block] that answers one name.
 type block struct {
 	answer *pack.Answer
@@ -53,7 +55,7 @@ func (b *block) Answer(dst []byte, q *pack.Question, addr netip.Addr, t lane.Tal
 	if b.before != nil {
 		b.before(addr)
 	}
-	if string(q.Lower()) != wire(hotName) || q.Type != dns.TypeA {
+	if string(q.Lower()) != hotWire || q.Type != dns.TypeA {
 		return nil
 	}
 	t.(*tally).n++
@@ -121,9 +123,9 @@ type instance struct {
 type config struct {
 	addr    string // host:port
 	chain   plugin.Handler
-	plan    lane.Plan      // without Addr
-	sockets int            // of CoreDNS
-	inherit *instance      // whose sockets it has, as a reload hands them down; nil: it binds its own
+	plan    lane.Plan // without Addr
+	sockets int       // of CoreDNS
+	inherit *instance // whose sockets it has, as a reload hands them down; nil: it binds its own
 	writer  dns.DecorateWriter
 	secrets map[string]string
 }

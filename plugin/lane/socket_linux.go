@@ -347,6 +347,46 @@ func (*socket) zone(p *path) string {
 // local implements [conn].
 func (s *socket) local() net.Addr { return s.udp.LocalAddr() }
 
+// retire implements [conn]. A socket that is connected, to nobody who would ever send, is none that the kernel leads the
+// packets of a group to (Linux 5.4); one on all addresses leaves the group altogether.
+func (s *socket) retire() error {
+	var failed error
+	err := s.raw.Control(func(fd uintptr) { failed = connect(int(fd), reachable(s.local())) }) //nolint:gosec // a descriptor
+	return errors.Join(err, failed)
+}
+
+// connect connects a socket to the discard port of the first of the hosts that can be had.
+func connect(fd int, hosts []netip.AddrPort) error {
+	const discard = 9
+	family, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
+	if err != nil {
+		return os.NewSyscallError("getsockopt SO_DOMAIN", err)
+	}
+	for _, host := range hosts {
+		var to unix.Sockaddr
+		switch {
+		case family == unix.AF_INET6:
+			to = &unix.SockaddrInet6{Port: discard, Addr: host.Addr().As16(), ZoneId: scope(host.Addr())}
+		case host.Addr().Is4():
+			to = &unix.SockaddrInet4{Port: discard, Addr: host.Addr().As4()}
+		default:
+			continue
+		}
+		if err = unix.Connect(fd, to); err == nil {
+			return nil
+		}
+	}
+	return os.NewSyscallError("connect", err)
+}
+
+// scope returns the number of the interface of a link-local address, 0 for others.
+func scope(addr netip.Addr) uint32 {
+	if i, err := net.InterfaceByName(addr.Zone()); addr.Zone() != "" && err == nil {
+		return uint32(i.Index) //nolint:gosec // from 1
+	}
+	return 0
+}
+
 // stop implements [conn].
 func (s *socket) stop() { _ = s.udp.SetReadDeadline(time.Unix(1, 0)) } // fails if the socket is closed: as good
 

@@ -2,13 +2,19 @@ package lane_test
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/coredns/coredns/plugin/pkg/reuseport"
+	"github.com/google/go-cmp/cmp"
 	"github.com/miekg/dns"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"plexha/plugin/lane"
 )
@@ -83,4 +89,243 @@ func TestLaneAnswersFromTheAddressAsked(t *testing.T) {
 			}
 		})
 	}
+}
+
+// metric returns the sum of the values that the lanes give for a metric.
+func metric(tb testing.TB, lanes *lane.Lanes, name string) (sum float64) {
+	tb.Helper()
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(lanes)
+	families, err := registry.Gather()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() != "coredns_plex_lane_"+name {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			sum += m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+		}
+	}
+	return sum
+}
+
+func TestAllPacketsReachTheLane(t *testing.T) {
+	for _, c := range []struct {
+		name            string
+		host            string
+		sockets, others int
+	}{
+		{"one socket beside one", "127.0.0.1", 1, 1},
+		{"three sockets beside one", "127.0.0.1", 3, 1},
+		{"two sockets beside three", "::1", 2, 3},
+		{"one socket beside two, all addresses", "", 1, 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var lanes lane.Lanes
+			b := newBlock(t, "192.0.2.1")
+			addr := freePort(t, c.host)
+			i := start(t, &lanes, config{
+				addr: addr, chain: &words{say: "chain"}, sockets: c.others,
+				plan: lane.Plan{Routes: routesTo(b), Sockets: c.sockets},
+			})
+			defer i.stop()
+			_, port, _ := net.SplitHostPort(addr)
+			if c.host == "" {
+				addr = net.JoinHostPort("127.0.0.1", port)
+			}
+			const clients = 50
+			for range clients {
+				exchange(t, dial(t, addr), hot())
+				exchange(t, dial(t, addr), question("other.example.", dns.TypeTXT))
+			}
+			for name, want := range map[string]float64{
+				"answers_total": clients, "handed_total": clients, "strays_total": 0, "sockets": float64(c.sockets), "read_errors_total": 0,
+			} {
+				if got := metric(t, &lanes, name); got != want {
+					t.Errorf("%s: got %v, want %v", name, got, want)
+				}
+			}
+		})
+	}
+}
+
+// A place of the group that somebody else has is found and left out: no lane may count on who bound first.
+func TestLaneFindsItsPlacesAmongOthers(t *testing.T) {
+	var lanes lane.Lanes
+	addr := freePort(t, "127.0.0.1")
+	for range 3 { // bound before, and nobody reads them
+		pc, err := reuseport.ListenPacket("udp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer pc.Close()
+	}
+	b := newBlock(t, "192.0.2.1")
+	i := start(t, &lanes, config{addr: addr, chain: &words{say: "chain"}, plan: lane.Plan{Routes: routesTo(b), Sockets: 2}})
+	defer i.stop()
+	if diff := cmp.Diff(lanes.Places("dns://"+addr), []int{4, 5}); diff != "" {
+		t.Errorf("places (-got +want):\n%s", diff)
+	}
+	for range 50 {
+		exchange(t, dial(t, addr), hot())
+	}
+}
+
+func TestLaneServesWhereItCannotFindItsPlaces(t *testing.T) {
+	var lanes lane.Lanes
+	lanes.LoseSights()
+	b := newBlock(t, "192.0.2.1")
+	addr := freePort(t, "127.0.0.1")
+	i := start(t, &lanes, config{addr: addr, chain: &words{say: "chain"}, sockets: 2, plan: lane.Plan{Routes: routesTo(b), Sockets: 2}})
+	defer i.stop()
+	for range 50 {
+		exchange(t, dial(t, addr), hot())
+	}
+	if got := metric(t, &lanes, "strays_total"); got != 0 {
+		t.Errorf("%v strays, want 0", got)
+	}
+}
+
+func TestNoLaneWithoutTheRight(t *testing.T) {
+	for name, c := range map[string]struct {
+		refuse func(*lane.Lanes)
+		want   string
+	}{
+		"no socket": {
+			func(l *lane.Lanes) { l.RefuseListening(0, syscall.EMFILE) },
+			"opening a socket: too many open files",
+		},
+		"no second socket": {
+			func(l *lane.Lanes) { l.RefuseListening(1, syscall.EMFILE) },
+			"opening a socket: too many open files",
+		},
+		"no program": {
+			func(l *lane.Lanes) { l.RefuseSteering(syscall.EPERM) },
+			"leading packets to it: operation not permitted",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var lanes lane.Lanes
+			c.refuse(&lanes)
+			var said []string
+			addr := freePort(t, "127.0.0.1")
+			b := newBlock(t, "192.0.2.1")
+			i := start(t, &lanes, config{
+				addr: addr, chain: &words{say: "chain"}, sockets: 2,
+				plan: lane.Plan{Routes: routesTo(b), Sockets: 2, Warn: func(format string, args ...any) {
+					said = append(said, fmt.Sprintf(format, args...))
+				}},
+			})
+			defer i.stop()
+			if diff := cmp.Diff(said, []string{"no fast lane at dns://" + addr + ", CoreDNS answers alone: " + c.want}); diff != "" {
+				t.Errorf("said (-got +want):\n%s", diff)
+			}
+			if got := metric(t, &lanes, "sockets"); got != 0 {
+				t.Errorf("%v sockets, want 0", got)
+			}
+			for range 20 {
+				if reply := exchange(t, dial(t, addr), hot()); reply.Answer[0].Header().Rrtype != dns.TypeTXT {
+					t.Fatalf("not CoreDNS's answer: %v", reply)
+				}
+			}
+		})
+	}
+}
+
+func TestLargeQuestionsComeWhole(t *testing.T) {
+	var lanes lane.Lanes
+	addr := freePort(t, "127.0.0.1")
+	i := start(t, &lanes, config{addr: addr, chain: &words{say: "chain"}, plan: lane.Plan{Routes: routesTo(newBlock(t, "192.0.2.1"))}})
+	defer i.stop()
+	for _, size := range []int{1400, 4000, 8192} {
+		m := question("other.example.", dns.TypeTXT)
+		m.SetEdns0(4096, false)
+		padding := &dns.EDNS0_PADDING{}
+		m.IsEdns0().Option = []dns.EDNS0{padding}
+		padding.Padding = make([]byte, size-m.Len())
+		if got := len(packed(t, m)); got != size {
+			t.Fatalf("the question has %d bytes, want %d", got, size)
+		}
+		if reply := exchange(t, dial(t, addr), m); reply.Rcode != dns.RcodeSuccess {
+			t.Errorf("%d bytes: %s", size, dns.RcodeToString[reply.Rcode])
+		}
+	}
+	m := packed(t, question("other.example.", dns.TypeTXT))
+	client := dial(t, addr)
+	if _, err := client.Write(append(m, make([]byte, 9000)...)); err != nil {
+		t.Fatal(err)
+	}
+	if reply := exchange(t, client, hot()); len(reply.Answer) == 0 {
+		t.Errorf("no answer after a packet that is cut: %v", reply)
+	}
+}
+
+func TestTSIGHoldsBehindTheLane(t *testing.T) {
+	var lanes lane.Lanes
+	addr := freePort(t, "127.0.0.1")
+	secret := map[string]string{"key.example.": "c2VjcmV0IG9mIGEga2V5"}
+	i := start(t, &lanes, config{
+		addr: addr, secrets: secret, chain: &signed{}, plan: lane.Plan{Routes: routesTo(newBlock(t, "192.0.2.1"))},
+	})
+	defer i.stop()
+	m := hot()
+	m.SetTsig("key.example.", dns.HmacSHA256, 300, time.Now().Unix())
+	client := &dns.Client{Net: "udp", TsigSecret: secret}
+	reply, _, err := client.Exchange(m, addr) // verifies
+	if err != nil {
+		t.Fatal(err)
+	}
+	if reply.IsTsig() == nil || reply.Rcode != dns.RcodeSuccess {
+		t.Errorf("no signed answer: %v", reply)
+	}
+}
+
+// signed is a plugin that signs what it answers to a signed question.
+type signed struct{ words }
+
+func (*signed) ServeDNS(_ context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
+	m := new(dns.Msg).SetReply(r)
+	if w.TsigStatus() != nil {
+		m.Rcode = dns.RcodeNotAuth
+	}
+	m.SetTsig("key.example.", dns.HmacSHA256, 300, time.Now().Unix())
+	return dns.RcodeSuccess, w.WriteMsg(m)
+}
+
+// The kernel sends nothing to port 0 and stops a batch at it; the answers behind it must go out.
+func TestOneThatCannotBeSentHoldsUpNobody(t *testing.T) {
+	var lanes lane.Lanes
+	addr := freePort(t, "127.0.0.1")
+	b := newBlock(t, "192.0.2.1")
+	entered, free := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	b.before = func(netip.Addr) { once.Do(func() { close(entered); <-free }) }
+	i := start(t, &lanes, config{addr: addr, chain: &words{say: "chain"}, plan: lane.Plan{Routes: routesTo(b), Sockets: 1}})
+	defer i.stop()
+
+	clients := []net.Conn{dial(t, addr), dial(t, addr), dial(t, addr)}
+	send := func(c net.Conn, m *dns.Msg) {
+		if _, err := c.Write(packed(t, m)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send(clients[0], hot())
+	<-entered // what is sent now is read as one batch
+	gone := dial(t, addr)
+	send(gone, hot())
+	gone.Close() // its answer comes back as an ICMP error
+	send(clients[1], hot())
+	send(clients[2], hot())
+	close(free)
+	for n, c := range clients {
+		if err := c.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Read(make([]byte, 512)); err != nil {
+			t.Errorf("client %d: %v", n, err)
+		}
+	}
+	exchange(t, dial(t, addr), hot())
 }

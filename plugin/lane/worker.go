@@ -53,6 +53,8 @@ type conn interface {
 
 	// local returns the address that the socket is bound to.
 	local() net.Addr
+	// retire has the kernel give the socket no more packets than it has. It still sends.
+	retire() error
 	// stop ends a read that waits, and each later one at once.
 	stop()
 	close() error
@@ -72,6 +74,7 @@ type worker struct {
 	counts  *counts
 	number  int                             // among the lane's
 	sight   func(number int, packet []byte) // is told of packets that are no messages; nil: nobody
+	ended   chan struct{}                   // closed when it runs no more
 	warned  *atomic.Int64                   // when a panic was last said, in Unix nanoseconds; the lane's
 
 	busy sync.Mutex // held while a batch is answered; whoever has had it knows that the service from before is out of use

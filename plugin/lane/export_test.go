@@ -1,0 +1,166 @@
+package lane
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/coredns/coredns/core/dnsserver"
+	"github.com/miekg/dns"
+)
+
+// What tests of bounds need to know.
+const (
+	BatchSize    = batchSize
+	Queued       = queued
+	InFlight     = inFlight
+	SettleTime   = settleTime
+	HealTimeMost = healTimeMost
+)
+
+// Packet is a packet with where it came from.
+type Packet struct {
+	Data []byte
+	From netip.AddrPort
+}
+
+// memory is a conn without a socket.
+type memory struct {
+	in       []Packet
+	mu       sync.Mutex
+	answers  [][]byte // by place in the batch
+	replies  chan []byte
+	readWait chan struct{}
+}
+
+func (m *memory) poll(slots []slot) (int, error) {
+	n := min(len(slots), len(m.in))
+	for i, p := range m.in[:n] {
+		slots[i].packet, slots[i].from = p.Data, p.From
+	}
+	m.in = m.in[n:]
+	return n, nil
+}
+
+func (m *memory) read(slots []slot) (int, error) {
+	if n, err := m.poll(slots); n > 0 {
+		return n, err
+	}
+	<-m.readWait
+	return 0, os.ErrDeadlineExceeded
+}
+
+func (m *memory) write(slots []slot) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, s := range slots {
+		m.answers = append(m.answers, slices.Clone(s.answer))
+	}
+	return 0
+}
+
+func (m *memory) reply(packet []byte, _ *path) error {
+	m.replies <- slices.Clone(packet)
+	return nil
+}
+
+func (*memory) path(int) path     { return path{} }
+func (*memory) zone(*path) string { return "" }
+func (*memory) local() net.Addr   { return &net.UDPAddr{IP: net.IPv4(192, 0, 2, 53), Port: 53} }
+func (m *memory) stop()           { close(m.readWait) }
+func (*memory) retire() error     { return nil }
+func (*memory) close() error      { return nil }
+
+// Desk is a worker with a hand-off and without a socket.
+type Desk struct {
+	Replies chan []byte // what CoreDNS answered
+
+	conn   *memory
+	worker *worker
+	at     atomic.Pointer[service]
+	warned atomic.Int64
+}
+
+// NewDesk starts a desk that hands packets to the server.
+func NewDesk(p Plan, s *dnsserver.Server, writer dns.DecorateWriter) *Desk {
+	d := &Desk{Replies: make(chan []byte, 2*(queued+inFlight))}
+	d.conn = &memory{replies: d.Replies, readWait: make(chan struct{})}
+	d.at.Store(&service{owner: d, plan: p, handed: newHandOff(s, writer)})
+	d.worker = &worker{conn: d.conn, service: &d.at, counts: new(counts), warned: &d.warned}
+	return d
+}
+
+// Handle has the worker handle one batch, and returns its answers by place: empty for what it did not answer.
+func (d *Desk) Handle(packets ...Packet) [][]byte {
+	d.conn.in, d.conn.answers = packets, nil
+	d.worker.drain()
+	return d.conn.answers
+}
+
+// Counts returns what the worker has counted.
+func (d *Desk) Counts() (answered, handed, ignored, overflow, panics uint64) {
+	c := d.worker.counts
+	return c.answered.Load(), c.handed.Load(), c.ignored.Load(), c.overflow.Load(), c.panics.Load()
+}
+
+// Close waits for CoreDNS and ends the desk.
+func (d *Desk) Close() { d.at.Load().handed.close() }
+
+// Spin has the worker handle the same batch again and again.
+func (d *Desk) Spin(b *testing.B, packets ...Packet) {
+	b.ReportAllocs()
+	for b.Loop() {
+		for i, p := range packets {
+			d.worker.slots[i].packet, d.worker.slots[i].from = p.Data, p.From
+		}
+		d.worker.handle(d.at.Load(), len(packets))
+		for i, asked := range d.worker.asked {
+			if asked {
+				d.worker.flush(d.at.Load(), i)
+			}
+		}
+	}
+}
+
+// RefuseListening has the system refuse a socket after so many, RefuseSteering each program.
+func (l *Lanes) RefuseListening(after int, err error) {
+	k := systems
+	var opened atomic.Int64
+	k.listen = func(addr string) (conn, error) {
+		if opened.Add(1) > int64(after) {
+			return nil, err
+		}
+		return systems.listen(addr)
+	}
+	l.kernel = &k
+}
+
+// RefuseSteering has the system refuse each program.
+func (l *Lanes) RefuseSteering(err error) {
+	k := systems
+	k.steer = func(conn, steering) error { return err }
+	l.kernel = &k
+}
+
+// LoseSights has what a lane sends to itself get lost, as a firewall would have it.
+func (l *Lanes) LoseSights() {
+	k := systems
+	k.ask = func(context.Context, netip.AddrPort, [][]byte) error { return nil }
+	l.kernel = &k
+}
+
+// Places returns where the sockets of the lane at the address are in the kernel's group, and how often it has been led.
+func (l *Lanes) Places(addr string) []int {
+	_, at := l.find(nil, addr)
+	if at == nil {
+		return nil
+	}
+	at.shape.Lock()
+	defer at.shape.Unlock()
+	return slices.Clone(at.places)
+}
