@@ -24,6 +24,7 @@ import (
 // front is what stands before the plugin in its server block and concerns what a lane answers.
 type front struct {
 	metrics *metrics.Metrics // the prometheus plugin; nil: none
+	writer  string           // the plugin that prometheus takes for who answers: the one behind it
 	bufsize int              // what the bufsize plugin lets a client offer to take; 0: there is none
 	dnssec  bool             // the dnssec plugin signs for who asks with DO, and has keys of its own
 

@@ -37,12 +37,16 @@ func before(server *dnsserver.Config) []plugin.Handler {
 // frontOf returns what the plugins before ours make of an answer.
 func frontOf(server *dnsserver.Config) front {
 	f := front{bytesUDP: true} // as far as the server block goes, see look
-	for _, h := range before(server) {
+	ahead := before(server)
+	for i, h := range ahead {
 		switch h := h.(type) {
 		case bufsize.Bufsize:
 			f.bufsize = h.Size
 		case *metrics.Metrics:
-			f.metrics = h
+			f.metrics, f.writer = h, name
+			if i+1 < len(ahead) {
+				f.writer = ahead[i+1].Name()
+			}
 		}
 		f.dnssec = f.dnssec || h.Name() == "dnssec"
 	}

@@ -16,6 +16,7 @@ import (
 // if that stands in the server block. It implements [lane.Tally].
 type tally struct {
 	server string
+	writer string                // see front
 	ours   [][2][len(kinds)]cell // by origin, view and kind
 
 	named wireNames // the zones that the prometheus plugin tells apart
@@ -48,7 +49,7 @@ var types = [...]uint16{
 
 // Tally implements [lane.Block].
 func (p *Plex) Tally(addr string) lane.Tally {
-	t := &tally{server: addr, ours: make([][2][len(kinds)]cell, len(p.cfg.Cluster.Origins))}
+	t := &tally{server: addr, writer: p.front.writer, ours: make([][2][len(kinds)]cell, len(p.cfg.Cluster.Origins))}
 	if p.front.metrics == nil {
 		return t
 	}
@@ -96,7 +97,7 @@ func (t *tally) countRequest(q *pack.Question, addr netip.Addr, code int) {
 	}
 	c = &z.rcodes[min(code, 1)]
 	if c.counter == nil {
-		c.counter = vars.ResponseRcode.WithLabelValues(t.server, z.name, "", rcode.ToString(code), name)
+		c.counter = vars.ResponseRcode.WithLabelValues(t.server, z.name, "", rcode.ToString(code), t.writer)
 	}
 	t.add(c)
 }
