@@ -164,3 +164,15 @@ func (l *Lanes) Places(addr string) []int {
 	defer at.shape.Unlock()
 	return slices.Clone(at.places)
 }
+
+// Settled reports whether packets that go astray are looked after at the address by now.
+func (l *Lanes) Settled(addr string) bool {
+	_, at := l.find(nil, addr)
+	return at != nil && at.settled.Load()
+}
+
+// Has reports whether there is a lane at the address.
+func (l *Lanes) Has(addr string) bool {
+	_, at := l.find(nil, addr)
+	return at != nil
+}

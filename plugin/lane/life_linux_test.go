@@ -2,6 +2,7 @@ package lane_test
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"sync"
@@ -9,7 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coredns/coredns/plugin/pkg/reuseport"
 	"github.com/miekg/dns"
+	"golang.org/x/sys/unix"
 
 	"plexha/plugin/lane"
 )
@@ -138,13 +141,22 @@ func TestReloadsLoseNothing(t *testing.T) {
 }
 
 func TestLaneComesAndGoesWithoutALoss(t *testing.T) {
-	for _, others := range []int{1, 3} {
-		t.Run(plural(others), func(t *testing.T) {
-			addr := freePort(t, "127.0.0.1")
+	for _, c := range []struct {
+		name, host, asked string
+		others            int
+	}{
+		{"one socket of CoreDNS", "127.0.0.1", "127.0.0.1", 1},
+		{"several sockets of CoreDNS", "::1", "::1", 3},
+		{"all addresses, IPv4", "", "127.0.0.2", 1},
+		{"all addresses, IPv6", "", "::1", 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			addr := freePort(t, c.host)
+			_, port, _ := net.SplitHostPort(addr)
 			var lanes lane.Lanes
 			var i *instance
 			next := func(n int) {
-				c := config{addr: addr, chain: &words{say: "chain"}, inherit: i, sockets: others}
+				c := config{addr: addr, chain: &words{say: "chain"}, inherit: i, sockets: c.others}
 				if n%2 == 0 {
 					c.plan = lane.Plan{Routes: routesTo(newBlock(t, "192.0.2.1")), Sockets: 2}
 				}
@@ -155,8 +167,8 @@ func TestLaneComesAndGoesWithoutALoss(t *testing.T) {
 				}
 			}
 			next(0)
-			l := startLoad(t, addr, 4, hot(), question("other.example.", dns.TypeTXT))
-			for n := range 20 {
+			l := startLoad(t, net.JoinHostPort(c.asked, port), 4, hot(), question("other.example.", dns.TypeTXT))
+			for n := range 10 {
 				next(n + 1)
 				l.more(50)
 			}
@@ -169,9 +181,167 @@ func TestLaneComesAndGoesWithoutALoss(t *testing.T) {
 	}
 }
 
-func plural(n int) string {
-	if n == 1 {
-		return "one socket of CoreDNS"
+// A socket that joins the group later is one more place, which the lane leaves to it only when it ends.
+func TestReleaseGivesTheAddressBack(t *testing.T) {
+	addr := freePort(t, "127.0.0.1")
+	var lanes lane.Lanes
+	i := start(t, &lanes, config{
+		addr: addr, chain: &words{say: "chain"}, plan: lane.Plan{Routes: routesTo(newBlock(t, "192.0.2.1")), Sockets: 2},
+	})
+	other, err := reuseport.ListenPacket("udp", addr)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return "several sockets of CoreDNS"
+	defer other.Close()
+	for range 50 {
+		exchange(t, dial(t, addr), hot())
+	}
+	i.stop()
+	for n := range 50 {
+		client := dial(t, addr)
+		want := fmt.Sprint("packet ", n)
+		if _, err := client.Write([]byte(want)); err != nil {
+			t.Fatal(err)
+		}
+		_ = other.SetReadDeadline(time.Now().Add(patience))
+		buf := make([]byte, 100)
+		for got := ""; got != want; { // before them are those by which the lane found its places
+			n, _, err := other.ReadFrom(buf)
+			if err != nil {
+				t.Fatalf("%s: %v", want, err)
+			}
+			got = string(buf[:n])
+		}
+	}
+}
+
+func TestLaneFindsItsPlacesAgain(t *testing.T) {
+	for _, c := range []struct {
+		name         string
+		predecessors int // sockets in the group when the lane is opened
+		disturb      func(t *testing.T, addr string, before []net.PacketConn)
+	}{
+		{"when a predecessor is gone", 2, func(_ *testing.T, _ string, before []net.PacketConn) {
+			for _, pc := range before {
+				pc.Close()
+			}
+		}},
+		{"when another process takes its steering away", 0, func(t *testing.T, addr string, _ []net.PacketConn) {
+			pc, err := reuseport.ListenPacket("udp", addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer pc.Close()
+			raw, err := pc.(*net.UDPConn).SyscallConn()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e := raw.Control(func(fd uintptr) {
+				err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_DETACH_REUSEPORT_BPF, 0)
+			}); err != nil || e != nil {
+				t.Fatal(err, e)
+			}
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			addr := freePort(t, "127.0.0.1")
+			var before []net.PacketConn
+			for range c.predecessors {
+				pc, err := reuseport.ListenPacket("udp", addr)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer pc.Close()
+				before = append(before, pc)
+			}
+			said := make(chan string, 10)
+			var lanes lane.Lanes
+			i := start(t, &lanes, config{
+				addr: addr, chain: &words{say: "chain"}, plan: lane.Plan{
+					Routes: routesTo(newBlock(t, "192.0.2.1")), Sockets: 2,
+					Info: func(format string, args ...any) { said <- fmt.Sprintf(format, args...) },
+				},
+			})
+			defer i.stop()
+			until(t, "it has settled", func() bool { return lanes.Settled("dns://" + addr) })
+			c.disturb(t, addr, before)
+			l := startLoad(t, addr, 20, question("other.example.", dns.TypeTXT))
+			if got, want := <-said, "packets had gone past the fast lane at dns://"+addr+": it leads them again"; got != want {
+				t.Errorf("said %q, want %q", got, want)
+			}
+			l.more(100) // those that were on their way
+			strays := metric(t, &lanes, "strays_total")
+			if strays == 0 {
+				t.Error("no packet has gone astray")
+			}
+			l.more(200)
+			if got := metric(t, &lanes, "strays_total"); got != strays {
+				t.Errorf("%v packets have gone astray since", got-strays)
+			}
+			l.stop()
+		})
+	}
+}
+
+func TestAFailedStartChangesNothing(t *testing.T) {
+	addr := freePort(t, "127.0.0.1")
+	var lanes lane.Lanes
+	b := newBlock(t, "192.0.2.1")
+	i := start(t, &lanes, config{addr: addr, chain: &words{say: "chain"}, plan: lane.Plan{Routes: routesTo(b)}})
+	defer i.stop()
+	failed := &instance{tb: t, lanes: &lanes}
+	config{addr: addr, plan: lane.Plan{Routes: routesTo(newBlock(t, "192.0.2.2"))}}.claim(&lanes, failed)
+	exchange(t, dial(t, addr), hot())
+	lanes.Release(failed)
+	lanes.Release(failed)
+	exchange(t, dial(t, addr), hot())
+	if got := b.flushed.Load(); got != 2 {
+		t.Errorf("the block that serves has answered %d questions, want 2", got)
+	}
+}
+
+// CoreDNS calls the hook of a new instance in a goroutine, maybe after the old one has shut down.
+func TestRoutesChangeAtReleaseIfTheNewServerIsLate(t *testing.T) {
+	addr := freePort(t, "127.0.0.1")
+	var lanes lane.Lanes
+	b, newer := newBlock(t, "192.0.2.1"), newBlock(t, "192.0.2.2")
+	i := start(t, &lanes, config{addr: addr, chain: &words{say: "chain"}, plan: lane.Plan{Routes: routesTo(b)}})
+	late := &instance{tb: t, lanes: &lanes}
+	config{addr: addr, plan: lane.Plan{Routes: routesTo(newer)}}.claim(&lanes, late)
+	i.stop()
+	reply := exchange(t, dial(t, addr), hot())
+	if got, want := reply.Answer[0].(*dns.A).A.String(), "192.0.2.2"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	lanes.Release(late)
+	if got := metric(t, &lanes, "sockets"); got != 0 {
+		t.Errorf("%v sockets, want 0", got)
+	}
+}
+
+func TestWhatWasHandedIsAnsweredBeforeTheLaneEnds(t *testing.T) {
+	addr := freePort(t, "")
+	_, port, _ := net.SplitHostPort(addr)
+	var lanes lane.Lanes
+	asked, free := make(chan struct{}, 1), make(chan struct{})
+	chain := &words{say: "chain", wait: func() { asked <- struct{}{}; <-free }}
+	i := start(t, &lanes, config{addr: addr, chain: chain, plan: lane.Plan{Routes: routesTo(newBlock(t, "192.0.2.1"))}})
+	client := dial(t, net.JoinHostPort("127.0.0.2", port))
+	if _, err := client.Write(packed(t, question("slow.example.", dns.TypeTXT))); err != nil {
+		t.Fatal(err)
+	}
+	<-asked
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		lanes.Release(i)
+	}()
+	until(t, "the lane's sockets are retired", func() bool { return !lanes.Has("dns://" + addr) })
+	close(free)
+	_ = client.SetReadDeadline(time.Now().Add(patience))
+	if _, err := client.Read(make([]byte, 512)); err != nil {
+		t.Errorf("no answer: %v", err)
+	}
+	<-ended
+	i.stop()
 }

@@ -174,7 +174,8 @@ func (s *socket) receive(fd uintptr) {
 	}
 	s.got = 0
 	for {
-		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&s.in)), batchSize, unix.MSG_DONTWAIT, 0, 0)
+		// Raw: it does not wait, and telling the scheduler of each call has it wake others to look after this thread.
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&s.in)), batchSize, unix.MSG_DONTWAIT, 0, 0)
 		if errno == unix.EINTR {
 			continue
 		}
@@ -241,7 +242,7 @@ func (s *socket) write(slots []slot) int {
 func (s *socket) send(fd uintptr) {
 	waited := false
 	for done := 0; done < s.sent; {
-		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&s.out[done])), uintptr(s.sent-done),
+		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&s.out[done])), uintptr(s.sent-done),
 			unix.MSG_DONTWAIT, 0, 0)
 		switch {
 		case errno == 0:
