@@ -135,6 +135,8 @@ func serve(stdout io.Writer) error {
 		instance.Wait()
 		close(signals.stopped)
 	}()
+	defer signals.watch()()
+	tell(signals.manager.Ready)
 	err = signals.handle()
 	for _, atExit := range caddy.OnProcessExit {
 		atExit() // removes the pid file

@@ -1,14 +1,19 @@
 package dnsmain
 
 import (
+	"context"
 	"errors"
+	"net/netip"
 	"os"
 	"os/signal"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"github.com/coredns/caddy"
 	clog "github.com/coredns/coredns/plugin/pkg/log"
+
+	"plexha/cmd/internal/notify"
 )
 
 // signals is what CoreDNS's own signal handling does, with two differences: SIGUSR1 keeps the `reload`
@@ -18,6 +23,7 @@ type signals struct {
 	ch      chan os.Signal
 	stopped chan struct{}                  // closed when all servers have stopped by themselves
 	newest  atomic.Pointer[caddy.Instance] // the instance that serves; Caddy's own list has no lock for readers
+	manager notify.Manager
 }
 
 func trapSignals() *signals {
@@ -49,10 +55,30 @@ func (s *signals) handle() error {
 	}
 }
 
+// watch tells the service manager from time to time that all is well, until it is told to end.
+func (s *signals) watch() (end func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	p := &pulse{newest: s.newest.Load, answered: map[netip.AddrPort]bool{}}
+	var done sync.WaitGroup
+	done.Go(func() { s.manager.Watch(ctx, p.well, func(err error) { clog.Error(err) }) })
+	return func() {
+		cancel()
+		done.Wait()
+	}
+}
+
+// tell tells the service manager, if there is one that wants to know.
+func tell(what func() error) {
+	if err := what(); err != nil {
+		clog.Warning(err)
+	}
+}
+
 // shutdown runs the plugins' shutdown and stops the servers, which lets queries finish. Another signal to
 // stop ends the process at once.
 func (s *signals) shutdown(sig os.Signal) error {
 	clog.Infof("%v: shutting down", sig)
+	tell(s.manager.Stopping)
 	done := make(chan error, 1)
 	go func() {
 		var errs []error
@@ -85,6 +111,8 @@ func (s *signals) reload(sig os.Signal) {
 	if instance == nil {
 		return
 	}
+	tell(s.manager.Reloading)
+	defer tell(s.manager.Ready)
 	corefile, err := caddy.LoadCaddyfile(serverType)
 	if err != nil {
 		clog.Errorf("%v: reading the Corefile: %v", sig, err)

@@ -6,16 +6,17 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net/netip"
 	"os"
 	"os/signal"
 	"reflect"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/caddyserver/caddy/v2/notify"
-
+	"plexha/cmd/internal/notify"
 	"plexha/corefile"
 	"plexha/corefile/lint"
 	"plexha/corefile/watch"
@@ -30,6 +31,8 @@ type program struct {
 	blocks  []*corefile.Config // what is served
 	lines   *log.Logger
 	changed chan struct{} // one slot: a file of the Corefile may be another one
+	manager notify.Manager
+	status  atomic.Pointer[netip.AddrPort] // where what is served answers for itself
 
 	said     []string // what was unwise when it was last taken over
 	mistaken bool     // the Corefile is not what is served: it has a mistake
@@ -52,17 +55,24 @@ func serve(ctx context.Context, blocks []*corefile.Config, o options, stderr io.
 	if err := p.server.Apply(blocks); err != nil {
 		return errors.Join(explained(err), p.server.Shutdown(ctx))
 	}
-	p.blocks = blocks
+	p.took(blocks)
 	p.greet()
+	defer p.watch(context.WithoutCancel(ctx))()
 	p.follow(ctx, reloads)
 	p.log(false, fmt.Sprintf("%v: shutting down within %v", context.Cause(ctx), o.grace))
-	p.tell(notify.Stopping)
+	p.tell(p.manager.Stopping)
 	err = p.server.Run(ctx)
 	if cut, ok := errors.AsType[*proxy.CutError](err); ok {
 		p.log(true, cut.Error()) // as was to be expected of films
 		return nil
 	}
 	return err
+}
+
+// took notes what is served from now on.
+func (p *program) took(blocks []*corefile.Config) {
+	p.blocks = blocks
+	p.status.Store(&blocks[0].ProxyStatus.Addr)
 }
 
 // greet says once what the operator should know.
@@ -162,8 +172,8 @@ func (p *program) reload() {
 		}
 		return
 	}
-	p.tell(notify.Reloading)
-	defer p.tell(notify.Ready)
+	p.tell(p.manager.Reloading)
+	defer p.tell(p.manager.Ready)
 	if err == nil {
 		err = p.server.Apply(blocks)
 	}
@@ -173,7 +183,7 @@ func (p *program) reload() {
 		p.server.Refused(err)
 		return
 	}
-	p.blocks = blocks
+	p.took(blocks)
 	p.log(false, "the changed Corefile is taken over")
 	p.advise()
 }
@@ -190,10 +200,10 @@ func unplaced(c *corefile.Config) corefile.Config {
 	return u
 }
 
-// tell tells the service manager, if there is one that wants to know (sd_notify(3)).
+// tell tells the service manager, if there is one that wants to know.
 func (p *program) tell(what func() error) {
 	if err := what(); err != nil {
-		p.log(true, fmt.Sprintf("telling the service manager: %v", err))
+		p.log(true, err.Error())
 	}
 }
 
