@@ -26,6 +26,20 @@ func BenchmarkRecords(b *testing.B) {
 	}
 }
 
+// BenchmarkSplit is what a change costs that every variant feels.
+func BenchmarkSplit(b *testing.B) {
+	for _, n := range []int{1, 8, 64} {
+		b.Run(fmt.Sprintf("nodes=%d", n), func(b *testing.B) {
+			w := cluster(nodes(numbered(n)...), uplinks("wan"))
+			b.ReportAllocs()
+			for b.Loop() {
+				w.Split(zones.Internal)
+			}
+		})
+	}
+}
+
+// BenchmarkSpreaderPick picks for a client that asks often, and for ever new ones.
 func BenchmarkSpreaderPick(b *testing.B) {
 	for _, n := range []int{2, 64} {
 		b.Run(fmt.Sprintf("nodes=%d", n), func(b *testing.B) {
@@ -34,6 +48,15 @@ func BenchmarkSpreaderPick(b *testing.B) {
 			client := netip.MustParseAddr("192.168.1.77")
 			for b.Loop() {
 				sp.Pick(zones.Network(client))
+			}
+		})
+		b.Run(fmt.Sprintf("nodes=%d/new", n), func(b *testing.B) {
+			b.ReportAllocs()
+			sp := cluster(nodes(numbered(n)...)).Spreader()
+			client := netip.MustParseAddr("10.0.0.0")
+			for b.Loop() {
+				sp.Pick(zones.Network(client))
+				client = client.Next()
 			}
 		})
 	}

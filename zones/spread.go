@@ -14,7 +14,8 @@ import (
 // only one where answers are the same for all clients of a view.
 type Variant string
 
-// Spreader maps clients to variants. It is immutable; the zero value knows the empty variant alone.
+// Spreader maps clients to variants. It gives each client the same one each time, and any number of goroutines may use
+// it; the zero value knows the empty variant alone.
 type Spreader struct {
 	variants []Variant
 	weights  []float64 // nil: all alike
