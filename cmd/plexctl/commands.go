@@ -18,6 +18,8 @@ import (
 	"plexha/cmd/internal/operate"
 	"plexha/cmd/internal/proxymain"
 	"plexha/cmd/internal/resolver"
+	"plexha/cmd/internal/share"
+	"plexha/cmd/internal/unit"
 	"plexha/corefile"
 	plex "plexha/plugin"
 	"plexha/proxy"
@@ -42,6 +44,8 @@ func program() *command.Program {
 		operate.Commands,
 		[]command.Command{resolver.Command},
 		external.Commands,
+		[]command.Command{unit.Command},
+		share.Commands,
 		completion.Commands(programs, operate.Values),
 		[]command.Command{man.Command(manuals), versionCommand},
 	)
