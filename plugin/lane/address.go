@@ -44,7 +44,7 @@ type lane struct {
 	service atomic.Pointer[service]
 	ledger  *ledger
 	warned  atomic.Int64           // when a panic was last said
-	search  atomic.Pointer[search] // nil: none
+	search  atomic.Pointer[search] // the last one; nil: there was none
 	former  sync.WaitGroup         // hand-offs to servers that were replaced
 
 	sockets atomic.Int64 // open ones, for metrics

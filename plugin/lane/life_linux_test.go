@@ -251,7 +251,7 @@ func TestLaneFindsItsPlacesAgain(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				defer pc.Close()
+				t.Cleanup(func() { pc.Close() })
 				before = append(before, pc)
 			}
 			said := make(chan string, 10)

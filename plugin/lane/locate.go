@@ -46,16 +46,17 @@ type search struct {
 // sighting says that the worker with the number has read the sight for the place.
 type sighting struct{ worker, place int }
 
-// sight is called by workers with each packet that is shorter than a message.
-func (l *lane) sight(worker int, packet []byte) {
+// sight is called by workers with each packet that is shorter than a message, and reports whether it was a sight.
+func (l *lane) sight(worker int, packet []byte) bool {
 	s := l.search.Load()
 	if s == nil || len(packet) != sightSize || !bytes.Equal(packet[:len(s.key)], s.key[:]) {
-		return
+		return false
 	}
 	select {
 	case s.found <- sighting{worker, int(binary.BigEndian.Uint16(packet[len(s.key):]))}:
 	default: // more than were sent
 	}
+	return true
 }
 
 // locate returns the places of the sockets, by number of their worker. It returns none if no sight comes: a firewall may
@@ -65,8 +66,7 @@ func (l *lane) locate(ctx context.Context, steered []int) []int {
 	_, _ = rand.Read(s.key[:]) // never fails
 	most := 2*(l.others()+len(l.workers)) + morePlaces
 	s.found = make(chan sighting, most)
-	l.search.Store(s)
-	defer l.search.Store(nil)
+	l.search.Store(s) // until the next one: some sights come late
 	if l.kernel.steer(l.workers[0].conn, steering{places: steered, key: s.key}) != nil {
 		return nil
 	}

@@ -26,11 +26,15 @@ type counts struct {
 }
 
 // batch is what became of the packets of a batch.
-type batch struct{ answered, handed, ignored, overflow uint64 }
+type batch struct{ own, answered, handed, ignored, overflow uint64 }
 
-func (c *counts) add(n int, b batch) {
-	c.packets.Add(uint64(n))              //nolint:gosec // a batch
-	c.batches[bits.Len(uint(n-1))].Add(1) //nolint:gosec // of 1 to batchSize
+func (c *counts) add(b batch) {
+	n := b.answered + b.handed + b.ignored + b.overflow
+	if n == 0 {
+		return // the lane's own
+	}
+	c.packets.Add(n)
+	c.batches[bits.Len64(n-1)].Add(1)
 	addSome(&c.answered, b.answered)
 	addSome(&c.handed, b.handed)
 	addSome(&c.ignored, b.ignored)

@@ -26,8 +26,9 @@ var hotWire = wire(hotName)
 type block struct {
 	answer *pack.Answer
 	before func(addr netip.Addr) // is called with each question; nil: nothing
+	large  bool                  // other names have answers that no datagram holds
 
-	asked, flushed atomic.Int64
+	flushed atomic.Int64
 }
 
 func newBlock(tb testing.TB, address string) *block {
@@ -54,6 +55,9 @@ func rr(tb testing.TB, line string) dns.RR {
 func (b *block) Answer(dst []byte, q *pack.Question, addr netip.Addr, t lane.Tally) []byte {
 	if b.before != nil {
 		b.before(addr)
+	}
+	if b.large && string(q.Lower()) != hotWire {
+		return append(dst, make([]byte, 70_000)...)
 	}
 	if string(q.Lower()) != hotWire || q.Type != dns.TypeA {
 		return nil

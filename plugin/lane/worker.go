@@ -72,10 +72,10 @@ type worker struct {
 	conn    conn
 	service *atomic.Pointer[service] // the lane's
 	counts  *counts
-	number  int                             // among the lane's
-	sight   func(number int, packet []byte) // is told of packets that are no messages; nil: nobody
-	ended   chan struct{}                   // closed when it runs no more
-	warned  *atomic.Int64                   // when a panic was last said, in Unix nanoseconds; the lane's
+	number  int                                  // among the lane's
+	sight   func(number int, packet []byte) bool // takes those of the lane's own packets that are no messages; nil: there are none
+	ended   chan struct{}                        // closed when it runs no more
+	warned  *atomic.Int64                        // when a panic was last said, in Unix nanoseconds; the lane's
 
 	busy sync.Mutex // held while a batch is answered; whoever has had it knows that the service from before is out of use
 
@@ -154,11 +154,10 @@ func (w *worker) handle(s *service, n int) {
 		at := &w.slots[i]
 		at.answer = nil
 		switch {
+		case len(at.packet) < headerSize && w.sight != nil && w.sight(w.number, at.packet):
+			b.own++
 		case isIdle(at):
 			b.ignored++
-			if w.sight != nil && len(at.packet) < headerSize {
-				w.sight(w.number, at.packet)
-			}
 		case w.answer(s, i):
 			b.answered++
 		case s.handed.take(w.conn, i, at):
@@ -167,7 +166,7 @@ func (w *worker) handle(s *service, n int) {
 			b.overflow++
 		}
 	}
-	w.counts.add(n, b)
+	w.counts.add(b)
 }
 
 // isIdle reports whether CoreDNS gives no answer, whatever the packet says: it has no header, or is an answer itself
@@ -224,5 +223,5 @@ func (w *worker) panicked(s *service, reason any) {
 // pause returns when the worker has finished the batch that it has begun.
 func (w *worker) pause() {
 	w.busy.Lock()
-	defer w.busy.Unlock()
+	w.busy.Unlock() //nolint:gocritic,staticcheck // it was free: that is all
 }
