@@ -51,7 +51,8 @@ func TestPluginDropsIntoStockCoreDNS(t *testing.T) {
 	binary := buildStock(t)
 	h := newHome(t, homeConfig{}) // for its stand-ins; a plexdns of ours runs beside
 	p := newPlexdns(t)
-	lines := homeConfig{plugins: []string{"cache", "whoami"}, lines: []string{"answer nodes all"}}
+	metrics := netip.AddrPortFrom(inside, freePort(t, inside))
+	lines := homeConfig{plugins: []string{"cache", "whoami", "prometheus " + metrics.String()}, lines: []string{"answer nodes all"}}
 	beside := &home{tb: t, nodes: h.nodes, dns: p}
 	p.write(beside.corefile(lines))
 	p.proc = startProcess(t, "", exec.CommandContext(t.Context(), binary, "-conf", p.file()))
@@ -66,5 +67,16 @@ func TestPluginDropsIntoStockCoreDNS(t *testing.T) {
 			}
 			return nil
 		})
+	}
+	beside.checkLane(t, metrics)
+}
+
+// checkLane: the fast lane answers here as well.
+func (h *home) checkLane(t *testing.T, metrics netip.AddrPort) {
+	t.Helper()
+	l := &laned{home: h, at: "http://" + metrics.String() + "/metrics"}
+	l.settle()
+	if got := l.counted("coredns_plex_lane_answers_total"); got == 0 {
+		t.Error("the fast lane has answered nothing")
 	}
 }
