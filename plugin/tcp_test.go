@@ -12,7 +12,7 @@ import (
 
 	"github.com/coredns/coredns/core/dnsserver"
 	"github.com/coredns/coredns/plugin"
-	corefile "github.com/coredns/coredns/plugin/file"
+	stock "github.com/coredns/coredns/plugin/file"
 	"github.com/coredns/coredns/plugin/metrics"
 	"github.com/coredns/coredns/plugin/pkg/upstream"
 	"github.com/miekg/dns"
@@ -28,11 +28,21 @@ type tcp struct {
 // overTCP starts the server on loopback, with the plugins in the order given, and connects to it.
 func overTCP(t testing.TB, chain ...plugin.Plugin) *tcp {
 	t.Helper()
-	cfg := &dnsserver.Config{Zone: zone, ListenHosts: []string{"127.0.0.1"}, Port: "53", Transport: "dns"}
-	for _, p := range chain {
-		cfg.AddPlugin(p)
+	return overTCPOf(t, map[string][]plugin.Plugin{zone: chain})
+}
+
+// overTCPOf is [overTCP] for several zones.
+func overTCPOf(t testing.TB, chains map[string][]plugin.Plugin) *tcp {
+	t.Helper()
+	var configs []*dnsserver.Config
+	for zone, chain := range chains {
+		cfg := &dnsserver.Config{Zone: zone, ListenHosts: []string{"127.0.0.1"}, Port: "53", Transport: "dns"}
+		for _, p := range chain {
+			cfg.AddPlugin(p)
+		}
+		configs = append(configs, cfg)
 	}
-	s, err := dnsserver.NewServer(serverAddr, []*dnsserver.Config{cfg})
+	s, err := dnsserver.NewServer(serverAddr, configs)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,6 +147,26 @@ func TestBytesAndMessagesAreTheSame(t *testing.T) {
 	}
 }
 
+// TestBytesStayWithWhoFollowsACNAME: a zone of plugin file asks us for the target of its CNAME, and the client must get
+// its answer, not ours.
+func TestBytesStayWithWhoFollowsACNAME(t *testing.T) {
+	h := newHouse(t, with(oneProxy, "internal 127.0.0.1/32")...)
+	other := stockFileOf(t, "example.org.", "tv 60 CNAME plex.home.duckdns.org.", "gone 60 CNAME none.home.duckdns.org.")
+	c := overTCPOf(t, map[string][]plugin.Plugin{zone: h.served(), "example.org.": {other}})
+	for text, want := range map[string]string{
+		"tv.example.org. A":        "CNAME plex.home.duckdns.org., 192.168.1.2",
+		"tv.example.org. AAAA":     "CNAME plex.home.duckdns.org.",
+		"gone.example.org. A":      "CNAME none.home.duckdns.org. nxdomain",
+		"plex.home.duckdns.org. A": "192.168.1.2",
+	} {
+		q := question(t, text)
+		m := unpacked(t, c.ask(q))
+		if got := words(m); got != want || m.Question[0] != q.Question[0] {
+			t.Errorf("%s: got %s to %s, want %s", text, got, m.Question[0].String(), want)
+		}
+	}
+}
+
 func unpacked(t *testing.T, packet []byte) *dns.Msg {
 	t.Helper()
 	m := new(dns.Msg)
@@ -164,15 +194,20 @@ func TestBytesOverTCPAllocateLess(t *testing.T) {
 // stockFile is CoreDNS's plugin file with the zone of a house.
 func stockFile(t testing.TB) plugin.Plugin {
 	t.Helper()
-	z, err := corefile.Parse(strings.NewReader(strings.Join([]string{
-		"@ 60 SOA ns1 hostmaster 1 300 60 1209600 60", "@ 60 NS ns1", "ns1 60 A 203.0.113.7", "plex 60 A 192.168.1.2",
-	}, "\n")+"\n"), zone, "db", 0)
+	return stockFileOf(t, zone, "ns1 60 A 203.0.113.7", "plex 60 A 192.168.1.2")
+}
+
+// stockFileOf is that plugin with some records.
+func stockFileOf(t testing.TB, zone string, records ...string) plugin.Plugin {
+	t.Helper()
+	records = append([]string{"@ 60 SOA ns1 hostmaster 1 300 60 1209600 60", "@ 60 NS ns1"}, records...)
+	z, err := stock.Parse(strings.NewReader(strings.Join(records, "\n")+"\n"), zone, "db", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	z.Upstream = upstream.New()
 	return func(next plugin.Handler) plugin.Handler {
-		return corefile.File{Next: next, Zones: corefile.Zones{Z: map[string]*corefile.Zone{zone: z}, Names: []string{zone}}}
+		return stock.File{Next: next, Zones: stock.Zones{Z: map[string]*stock.Zone{zone: z}, Names: []string{zone}}}
 	}
 }
 

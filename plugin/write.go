@@ -28,7 +28,7 @@ func (p *Plex) writeReady(w dns.ResponseWriter, q *pack.Question) bool {
 	c := p.current.Load()
 	addr, limit := p.clientOf(w, q)
 	direct, recorded := looksAt(w)
-	if limit == 0 || !direct || !c.snap.Ready {
+	if c == nil || !c.snap.Ready || limit == 0 || !direct {
 		return false
 	}
 	z := p.zoneFor(c, q, addr)
