@@ -57,7 +57,7 @@ func runFlood(ctx context.Context, args []string, stdout io.Writer) error {
 	for _, q := range qs {
 		f.packets = append(f.packets, q.packet)
 	}
-	send, closer, err := f.sender(kind == "spoofed")
+	send, closer, err := f.sender(ctx, kind == "spoofed")
 	if err != nil {
 		return err
 	}
@@ -71,9 +71,9 @@ func runFlood(ctx context.Context, args []string, stdout io.Writer) error {
 }
 
 // sender returns what sends one batch, and returns how many of it were sent.
-func (f *flood) sender(spoofed bool) (func(packets [][]byte) (int, error), io.Closer, error) {
+func (f *flood) sender(ctx context.Context, spoofed bool) (func(packets [][]byte) (int, error), io.Closer, error) {
 	if spoofed {
-		return f.rawSender()
+		return f.rawSender(ctx)
 	}
 	conn, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(f.server))
 	if err != nil {
@@ -90,8 +90,8 @@ func (f *flood) sender(spoofed bool) (func(packets [][]byte) (int, error), io.Cl
 }
 
 // rawSender sends from addresses of the whole world. It needs root.
-func (f *flood) rawSender() (func(packets [][]byte) (int, error), io.Closer, error) {
-	conn, err := net.ListenPacket("ip4:udp", "0.0.0.0")
+func (f *flood) rawSender(ctx context.Context) (func(packets [][]byte) (int, error), io.Closer, error) {
+	conn, err := (&net.ListenConfig{}).ListenPacket(ctx, "ip4:udp", "0.0.0.0")
 	if err != nil {
 		return nil, nil, fmt.Errorf("opening a raw socket: %w", err)
 	}
@@ -135,10 +135,12 @@ func (f *flood) source() netip.Addr {
 // run sends batches at a rate until ctx ends.
 func (f *flood) run(ctx context.Context, rate float64, send func([][]byte) (int, error)) (int, error) {
 	begun, sent, batch := time.Now(), 0, make([][]byte, 0, loadBatch)
+	pause := time.NewTicker(100 * time.Microsecond)
+	defer pause.Stop()
 	for ctx.Err() == nil {
 		n := min(int(rate*time.Since(begun).Seconds())-sent, loadBatch)
 		if n < 1 || n < loadBatch && rate > 10_000 {
-			time.Sleep(100 * time.Microsecond)
+			<-pause.C
 			continue
 		}
 		batch = batch[:0]

@@ -43,6 +43,7 @@ var uplinkAddr = netip.MustParseAddr("203.0.113.7")
 
 // nodeAddr is where the i-th node is, and nameAddr what a static name leads to.
 func nodeAddr(i int) netip.Addr { return netip.AddrFrom4([4]byte{127, 1, byte(i >> 8), byte(i + 1)}) }
+
 func nameAddr(i int) netip.Addr {
 	return netip.AddrFrom4([4]byte{127, byte(2 + i>>16), byte(i >> 8), byte(i)})
 }
@@ -69,7 +70,8 @@ func (h *home) statics(w io.Writer) {
 
 // zone prints the whole zone as a master file, for servers that make nothing of nodes.
 func (h *home) zone(w io.Writer) {
-	fmt.Fprintf(w, "$ORIGIN %s\n$TTL 10\n@ SOA ns1 hostmaster 1 300 60 1209600 10\n@ NS ns1\nns1 A 127.0.0.1\n", homeZone)
+	fmt.Fprintf(w, "$ORIGIN %s\n$TTL 10\n@ SOA ns1 hostmaster 1 300 60 1209600 10\n@ NS ns1\n", homeZone)
+	fmt.Fprintln(w, "ns1 A 127.0.0.1")
 	for _, owner := range []string{"@", "plex"} {
 		for _, a := range h.mainAddrs() {
 			fmt.Fprintf(w, "%s A %s\n", owner, a)
@@ -140,7 +142,8 @@ func (h *home) shares() []share {
 // prime has static names asked for in no order, each once before one comes again.
 const prime = 7919
 
-// questions are the mixed questions, always the same ones: 1,000 to 100,000, the more static names there are. Half of them have EDNS, some of these want DNSSEC; each third has letters of both cases.
+// questions are the mixed questions, always the same ones: 1,000 to 100,000, the more static names there are. Half of
+// them have EDNS, some of these want DNSSEC; each third has letters of both cases.
 func (h *home) questions() ([]question, error) {
 	rng := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same questions each time
 	var qs []question

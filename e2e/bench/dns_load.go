@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -137,8 +138,6 @@ type socket struct {
 	client    int
 	known     map[string]*judged // by what follows the id
 	last      string             // the main name's addresses
-	deadline  time.Time
-	oob       []byte // the source address of the next packet, where there are several
 	swept     time.Time
 	connected bool
 }
@@ -250,9 +249,8 @@ func (s *socket) send(now time.Time) error {
 		id := uint16(slot) | (p.id+maxWindow)&^(maxWindow-1)
 		*p = pending{&s.questions[s.next%len(s.questions)], id, now, floor, true}
 		s.next++
-		b := append(s.out[i].Buffers[0][:0], p.question.packet...)
-		binary.BigEndian.PutUint16(b, id)
-		s.out[i].Buffers[0] = b
+		s.out[i].Buffers[0] = binary.BigEndian.AppendUint16(s.out[i].Buffers[0][:0], id)
+		s.out[i].Buffers[0] = append(s.out[i].Buffers[0], p.question.packet[2:]...)
 		if !s.connected {
 			s.address(s.out[i].OOB)
 		}
@@ -333,7 +331,7 @@ func sameQuestion(asked, answer []byte) bool {
 		end += 1 + int(asked[end])
 	}
 	end += 1 + 4
-	return len(answer) >= end && string(asked[12:end]) == string(answer[12:end])
+	return len(answer) >= end && bytes.Equal(asked[12:end], answer[12:end])
 }
 
 func (s *socket) judge(q *question, packet []byte) *judged {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -24,18 +25,29 @@ func serveNodes(ctx context.Context, args []string, stdout io.Writer) error {
 	}
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	var nodes []*node
+	defer func() {
+		for _, n := range nodes {
+			n.down()
+		}
+	}()
 	for i := range h.nodes {
 		n := &node{addr: fmt.Sprintf("%s:%d", nodeAddr(i), *port), id: fmt.Sprintf("%040x", i+1)}
 		if err := n.up(ctx, &wg); err != nil {
 			return err
 		}
-		defer n.down()
+		nodes = append(nodes, n)
 		if i < h.flapping {
-			wg.Go(func() { n.flap(ctx, *every, &wg) })
+			wg.Go(func() { fail(n.flap(ctx, *every, &wg)) })
 		}
 	}
 	fmt.Fprintln(stdout, "ready")
 	<-ctx.Done()
+	if why := context.Cause(ctx); !errors.Is(why, context.Canceled) {
+		return why
+	}
 	return nil
 }
 
@@ -79,20 +91,19 @@ func (n *node) down() {
 }
 
 // flap has the node go down and up until ctx ends.
-func (n *node) flap(ctx context.Context, every time.Duration, wg *sync.WaitGroup) {
+func (n *node) flap(ctx context.Context, every time.Duration, wg *sync.WaitGroup) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for isUp := true; ; isUp = !isUp {
 		select {
 		case <-ctx.Done():
-			n.down()
-			return
+			return ctx.Err()
 		case <-tick.C:
 		}
 		if isUp {
 			n.down()
 		} else if err := n.up(ctx, wg); err != nil {
-			log.Print(err)
+			return err
 		}
 	}
 }

@@ -30,8 +30,9 @@ func trend(args []string, w io.Writer) error {
 	half := len(kibs) / 2
 	early, late := middle(kibs[:half]), middle(kibs[half:])
 	hours := (middle(at[half:]) - middle(at[:half])) / 3600
-	_, err = fmt.Fprintf(w, "memory: %.1f MiB at first, then %.1f to %.1f; %.1f in the first half, %.1f in the second: %+.1f%%, %+.1f MiB an hour\n",
-		kibs[0]/1024, slices.Min(kibs)/1024, slices.Max(kibs)/1024, early/1024, late/1024, (late/early-1)*100, (late-early)/1024/hours)
+	_, err = fmt.Fprintf(w, "memory: %.1f MiB at first, then %.1f to %.1f; %.1f in the first half, %.1f in the second: "+
+		"%+.1f%%, %+.1f MiB an hour\n", kibs[0]/1024, slices.Min(kibs)/1024, slices.Max(kibs)/1024, early/1024, late/1024,
+		(late/early-1)*100, (late-early)/1024/hours)
 	return err
 }
 

@@ -81,13 +81,16 @@ func keepOpen(ctx context.Context, status string) error {
 	}
 }
 
+// client has no deadline: a stream lasts as long as what it watches.
+var client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1}}
+
 // fetch reads an answer to its end, which is that of its server if it is a stream, and returns its first part.
 func fetch(ctx context.Context, url string) (string, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return "", err
 	}
-	res, err := http.DefaultClient.Do(r)
+	res, err := client.Do(r)
 	if err != nil {
 		return "", err
 	}

@@ -11,7 +11,7 @@
 //	bench table FILE                 the table of the samples in FILE
 //	bench world ADDRESS FILE         address echoes and DuckDNS, at ADDRESS, until it is told to end
 //	bench zone [-static]             a zone file: all, or what is not made of nodes
-//	bench questions                  questions for that zone, as dnsperf -B reads them
+//	bench questions                  what is asked of that zone, as dnsperf -B reads it
 //	bench answers SERVER             asks them and fails if an answer is wrong
 //	bench load SERVER                asks them fast, judges each answer, and counts
 //	bench flood KIND SERVER          random, malformed or spoofed packets
