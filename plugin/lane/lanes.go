@@ -130,17 +130,25 @@ func (l *Lanes) find(owner any, addr string) (*claim, *lane) {
 	return nil, l.lanes[addr]
 }
 
-// drop takes the owner's claim to the address away, and returns the newest of the others and the lane there.
+// drop takes the owner's claim to the address away, and returns the newest of those that were made after it and the lane
+// there. Older ones that never came to serve are dropped with it: nobody says so when the first start of all fails.
 func (l *Lanes) drop(owner any, addr string) (*claim, *lane) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	rest := without(l.claims[addr], owner)
-	if len(rest) == 0 {
+	claims := l.claims[addr]
+	at := slices.IndexFunc(claims, func(c *claim) bool { return c.owner == owner })
+	if at < 0 {
+		return nil, nil
+	}
+	newer := claims[at+1:]
+	rest := slices.Concat(slices.DeleteFunc(slices.Clone(claims[:at]), func(c *claim) bool { return !c.served }), newer)
+	if l.claims[addr] = rest; len(rest) == 0 {
 		delete(l.claims, addr)
+	}
+	if len(newer) == 0 {
 		return nil, l.lanes[addr]
 	}
-	l.claims[addr] = rest
-	return rest[len(rest)-1], l.lanes[addr]
+	return newer[len(newer)-1], l.lanes[addr]
 }
 
 // forget takes a lane out.

@@ -28,7 +28,7 @@ type load struct {
 }
 
 // patience is how long an answer may take before it counts as lost.
-const patience = 3 * time.Second
+const patience = 10 * time.Second
 
 func startLoad(tb testing.TB, addr string, clients int, questions ...*dns.Msg) *load {
 	tb.Helper()
@@ -297,6 +297,20 @@ func TestAFailedStartChangesNothing(t *testing.T) {
 	exchange(t, dial(t, addr), hot())
 	if got := b.flushed.Load(); got != 2 {
 		t.Errorf("the block that serves has answered %d questions, want 2", got)
+	}
+}
+
+// The first start of all may fail after its claim, and nobody says so.
+func TestAClaimThatNeverServedKeepsNoLane(t *testing.T) {
+	addr := freePort(t, "127.0.0.1")
+	var lanes lane.Lanes
+	failed := &instance{tb: t, lanes: &lanes}
+	config{addr: addr, plan: lane.Plan{Routes: routesTo(newBlock(t, "192.0.2.2"))}}.claim(&lanes, failed)
+	i := start(t, &lanes, config{addr: addr, chain: &words{say: "chain"}, plan: lane.Plan{Routes: routesTo(newBlock(t, "192.0.2.1"))}})
+	exchange(t, dial(t, addr), hot())
+	i.stop()
+	if lanes.Has("dns://" + addr) {
+		t.Error("the lane stays")
 	}
 }
 

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
-// sizes is how many classes of batches are told apart: those of 1 packet, of 2, to 4, to 8, to 16, to 32, to 64.
-const sizes = 7
+// sizes is how many classes of batches are told apart: those of 1 packet, of 2, to 4, to 8, to 16, to 32.
+const sizes = 6
 
 // counts are what one worker counts. They only grow, and outlive it. Only the worker adds to them, after each batch:
 // a packet costs none of this.

@@ -249,7 +249,16 @@ func TestPanicsGoToCoreDNSAndAreSaidOnceAMinute(t *testing.T) {
 		if got, want := fmt.Sprint(desk.Counts()), "0 3 0 0 3"; got != want {
 			t.Errorf("counts: got %q, want %q", got, want)
 		}
-		b.before = nil
+		b.before = func(netip.Addr) {
+			b.before = nil
+			panic("a defect")
+		}
+		one := lane.Packet{Data: packed(t, hot()), From: someone}
+		answers := desk.Handle(one, one, one)
+		if len(answers[0]) != 0 || len(answers[1]) == 0 || len(answers[2]) == 0 {
+			t.Errorf("those behind a panic: %x", answers)
+		}
+		<-desk.Replies
 		if answers := desk.Handle(lane.Packet{Data: packed(t, hot()), From: someone}); len(answers[0]) == 0 {
 			t.Error("no answer after the panics")
 		}

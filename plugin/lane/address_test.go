@@ -1,0 +1,77 @@
+package lane_test
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"plexha/plugin/lane"
+)
+
+// A lane that packets go past looks for its sockets at once, then ever more seldom, and says it once.
+func TestLaneLooksForItsSocketsEverMoreSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var said []string
+		plan := quiet(newBlock(t, "192.0.2.1"))
+		plan.Info = func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }
+		k, err := lane.OpenKept(plan, server(t, &words{say: "chain"}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer k.End()
+		stray := k.Decorator()
+		began := time.Now()
+		var looks []time.Duration // when it has looked
+		look := func(within time.Duration) {
+			for end := time.Now().Add(within); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+				stray(nil)
+				before := k.Looks.Load()
+				synctest.Wait()
+				if k.Looks.Load() > before {
+					looks = append(looks, time.Since(began).Round(time.Second))
+				}
+			}
+		}
+		synctest.Wait()
+		if got := k.Looks.Load(); got != 1 {
+			t.Fatalf("led %d times, want once", got)
+		}
+		look(16 * time.Second)
+		if diff := cmp.Diff(looks, []time.Duration{
+			1 * time.Second, 3 * time.Second, 7 * time.Second, 15 * time.Second,
+		}); diff != "" {
+			t.Errorf("looks (-got +want):\n%s", diff)
+		}
+		time.Sleep(2 * lane.HealTimeMost) // nothing goes astray
+		began, looks = time.Now(), nil
+		look(4 * time.Second)
+		if diff := cmp.Diff(looks, []time.Duration{0, 2 * time.Second}); diff != "" {
+			t.Errorf("looks after a while without strays (-got +want):\n%s", diff)
+		}
+		want := "packets had gone past the fast lane at dns://:53: it leads them again"
+		if diff := cmp.Diff(said, []string{want}); diff != "" {
+			t.Errorf("said (-got +want):\n%s", diff)
+		}
+	})
+}
+
+// Strays of the first second were on their way when the lane was opened.
+func TestStraysAtFirstAreNoReasonToLook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, err := lane.OpenKept(quiet(newBlock(t, "192.0.2.1")), server(t, &words{say: "chain"}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer k.End()
+		k.Decorator()(nil)
+		time.Sleep(lane.SettleTime / 2)
+		k.Decorator()(nil)
+		time.Sleep(time.Hour)
+		if got := k.Looks.Load(); got != 1 {
+			t.Errorf("led %d times, want once", got)
+		}
+	})
+}
