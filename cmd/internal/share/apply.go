@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 )
 
@@ -27,12 +28,19 @@ type executor struct {
 	run     *Run
 	copier  *copier
 	moved   func(Amount)
-	resumed bool // operations may have been done that the journal does not call done
+	copies  map[Path]int // by where they go
+	resumed bool         // operations may have been done that the journal does not call done
 	Notes   []string
 }
 
 func newExecutor(ctx context.Context, d *disk, j *journal, run *Run, moved func(Amount)) *executor {
-	return &executor{disk: d, journal: j, run: run, copier: newCopier(ctx, d, moved), moved: moved}
+	x := &executor{disk: d, journal: j, run: run, copier: newCopier(ctx, d, moved), moved: moved, copies: map[Path]int{}}
+	for i := range run.Ops {
+		if o := &run.Ops[i]; o.Do == CopyEntry {
+			x.copies[o.To] = i
+		}
+	}
+	return x
 }
 
 // stage returns where the copy that an operation makes is put together.
@@ -61,7 +69,9 @@ func (x *executor) apply(ctx context.Context) error {
 	return x.clear()
 }
 
-// batchEnd returns where the batch ends that begins with an operation. One that was begun is ended as it was.
+// batchEnd returns where the batch ends that begins with an operation. One that was begun is ended as it was. An
+// original is moved in another batch than its copies get their names: they may be on two file systems, of which a
+// power cut may leave the later one ahead, and what a copy is compared with stays where it was.
 func (x *executor) batchEnd(begin int) int {
 	if x.run.Tried > begin {
 		return x.run.Tried
@@ -69,12 +79,21 @@ func (x *executor) batchEnd(begin int) int {
 	var bytes int64
 	end := begin
 	for end < len(x.run.Ops) && end-begin < batchOps && (bytes < batchBytes || end == begin) {
-		if o := &x.run.Ops[end]; o.Do == CopyEntry {
+		o := &x.run.Ops[end]
+		if o.Do == CopyEntry {
 			bytes += o.Bytes
+		}
+		if o.Do == MoveEntry && copiesFrom(x.run.Ops[begin:end], o.From) {
+			break
 		}
 		end++
 	}
 	return end
+}
+
+// copiesFrom reports whether one of the operations copies a folder or something in it.
+func copiesFrom(ops []Op, folder Path) bool {
+	return slices.ContainsFunc(ops, func(o Op) bool { return o.Do == CopyEntry && o.From.Within(folder) })
 }
 
 // batch does some operations. The journal knows before it begins, and after all of it is on the disk.
@@ -184,9 +203,9 @@ func (x *executor) placeOf(to Path) (Path, error) {
 	if err == nil || !missing(err) {
 		return to, err
 	}
-	for i := range x.run.Ops {
-		if o := &x.run.Ops[i]; o.Do == CopyEntry && to.Within(o.To) {
-			return x.stage(i) + to[len(o.To):], nil
+	for at := to; at != "."; at, _ = at.Split() {
+		if i, ok := x.copies[at]; ok {
+			return x.stage(i) + to[len(at):], nil
 		}
 	}
 	return to, err
@@ -236,14 +255,14 @@ func (x *executor) do(i int) error {
 	o := &x.run.Ops[i]
 	switch o.Do {
 	case MakeFolder:
-		return x.makeFolder(o)
+		return x.makeFolder(o, x.resumed)
 	case MoveEntry:
 		x.moved(o.Amount)
 		return x.move(o)
 	case CopyEntry:
 		return x.name(i, o)
 	case MakeLink:
-		return x.makeLink(o)
+		return x.makeLink(o, x.resumed)
 	case DropLink:
 		return x.dropLink(o)
 	case DropFolder:
@@ -255,10 +274,11 @@ func (x *executor) do(i int) error {
 	}
 }
 
-func (x *executor) makeFolder(o *Op) error {
+// makeFolder makes a folder. One that may be there already is that one, unless it is the one that stood there before.
+func (x *executor) makeFolder(o *Op, maybe bool) error {
 	return x.inFolder(o.To, func(at Handle, name string) error {
 		err := x.sys.Mkdir(at, name, 0o700)
-		if exists(err) && x.resumed {
+		if exists(err) && maybe {
 			if st, e := x.sys.Stat(at, name); e != nil || st.Type != Folder || st.Node == o.Node {
 				return errors.Join(err, e)
 			}
@@ -310,10 +330,11 @@ func (x *executor) name(i int, o *Op) error {
 	return err
 }
 
-func (x *executor) makeLink(o *Op) error {
+// makeLink makes a symbolic link. One that may be there already has to lead to the same.
+func (x *executor) makeLink(o *Op, maybe bool) error {
 	return x.inFolder(o.To, func(at Handle, name string) error {
 		err := x.sys.Symlink(string(o.Target), at, name)
-		if exists(err) && x.resumed {
+		if exists(err) && maybe {
 			if target, e := x.sys.Readlink(at, name); e != nil || target != string(o.Target) {
 				return err
 			}

@@ -291,7 +291,7 @@ func (s *session) place(ctx context.Context, p *prepared, scan *scanner, h *Home
 	case err != nil:
 		return Place{}, err
 	case st.Type == Link:
-		return s.linkThere(p, h, part, at)
+		return s.linkThere(p, h, part, at, st)
 	case st.Type != Folder:
 		s.refuse("%s is a %s, and should be a folder", p.show(at), st.Type)
 		return Place{}, nil
@@ -310,7 +310,7 @@ func (s *session) place(ctx context.Context, p *prepared, scan *scanner, h *Home
 
 // linkThere looks at a link where a folder should be. One that leads to the shared folder, wherever it is seen, may be
 // replaced.
-func (s *session) linkThere(p *prepared, h *Home, part Part, at Path) (Place, error) {
+func (s *session) linkThere(p *prepared, h *Home, part Part, at Path, st Stat) (Place, error) {
 	target, err := p.readlink(at)
 	if err != nil {
 		return Place{}, err
@@ -325,7 +325,7 @@ func (s *session) linkThere(p *prepared, h *Home, part Part, at Path) (Place, er
 		ours = append(ours, filepath.Join(s.seenAs, string(part)))
 	}
 	if slices.Contains(ours, filepath.Clean(full)) || slices.Contains(ours, target) {
-		return Place{Link: Path(target)}, nil
+		return Place{Link: Path(target), Stat: st}, nil
 	}
 	s.refuse("%s is a link to %s, which is not the shared folder: put a folder there, or remove it", p.show(at), quote(target))
 	return Place{}, nil

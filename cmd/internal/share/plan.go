@@ -32,6 +32,7 @@ const (
 type Place struct {
 	Tree   *Entry // nil: nothing, or nothing of its own
 	Link   Path   // where a link there leads to, which is the shared folder
+	Stat   Stat   // of the link
 	Shared bool   // the shared folder is mounted there
 }
 
@@ -150,7 +151,8 @@ func (p *planner) place(now Place) error {
 		if p.Mode == Symlink && now.Link == link {
 			return nil
 		}
-		p.do(Op{Do: DropLink, To: p.mount(), Target: now.Link})
+		p.do(Op{Do: DropLink, To: p.mount(), Target: now.Link, UID: now.Stat.UID, GID: now.Stat.GID})
+		p.stamped = append(p.stamped, Op{Do: SetTimes, From: p.mount(), Old: &Stamps{now.Stat.Access, now.Stat.Mod}})
 		p.point(p.home.Stat, 0)
 		return nil
 	case tree == nil:

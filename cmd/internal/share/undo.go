@@ -27,7 +27,7 @@ func (x *executor) undo(ctx context.Context) error {
 		}
 		x.moved(o.Amount)
 	}
-	for _, o := range x.run.Ops[:x.run.Tried] {
+	for _, o := range x.run.Ops { // those that were not reached yet say how folders were that others have changed
 		if o.Do == SetTimes && o.Old != nil && o.From != "" {
 			if err := x.setTimes(o.From, o.Old); err != nil && !missing(err) {
 				return fmt.Errorf("setting the times of %s: %w", x.show(o.From), err)
@@ -75,12 +75,12 @@ func (x *executor) takeBack(o *Op, certain bool) error {
 	case MakeLink:
 		return x.unmakeLink(o)
 	case DropLink:
-		if !there {
-			return x.inFolder(o.To, func(at Handle, name string) error { return x.sys.Symlink(string(o.Target), at, name) })
+		if !there || st.Type == Link {
+			return x.makeLink(o, true)
 		}
 	case DropFolder:
-		if !there {
-			return x.makeFolder(o)
+		if !there || st.Type == Folder {
+			return x.makeFolder(o, true)
 		}
 	}
 	return nil

@@ -1,0 +1,189 @@
+package share_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"plexha/cmd/internal/share"
+)
+
+// ways are those in which two nodes can come to share. Each has another plan.
+var ways = []struct {
+	name  string
+	flags []string
+	begin func(h *house)
+}{
+	{name: "renames, bind"},
+	{name: "copies, bind", flags: []string{"-copy"}},
+	{name: "copies, symlink", flags: []string{"-copy", "-mode", "symlink", "-seen-as", "/shared"}},
+	{
+		name: "renames into a folder that is shared already, symlink", flags: []string{"-mode", "symlink", "-seen-as", "/shared"},
+		begin: func(h *house) {
+			h.put("shared/Metadata/Movies/a/b.bundle/Contents/_stored/newer.jpg", "of neither", 2)
+			h.must(os.Mkdir(filepath.Join(h.root, "shared", "Media"), 0o755))
+			h.must(os.RemoveAll(h.of("two", "Media")))
+			h.must(os.Mkdir(h.of("two", "Media"), 0o755))
+		},
+	},
+	{
+		name: "over links of the write-up",
+		begin: func(h *house) {
+			for _, node := range []string{"one", "two"} {
+				h.must(os.RemoveAll(h.of(node, "Media")))
+				h.must(os.Symlink(filepath.Join(h.root, "shared", "Media"), h.of(node, "Media")))
+			}
+		},
+	},
+}
+
+// TestCrash ends an apply at each of its calls: the call is not done, or is done and nobody knows, or half of what it
+// writes is. Then another process goes on, or takes it back, which is itself ended once at a call of its own. Nothing
+// is lost, whatever the point.
+func TestCrash(t *testing.T) {
+	stride := 7 // over a second or two
+	if os.Getenv("PLEXHA_E2E") == "all" {
+		stride = 1
+	}
+	for i, way := range ways {
+		t.Run(way.name, func(t *testing.T) {
+			t.Parallel()
+			rnd := rand.New(rand.NewPCG(uint64(i), 1)) //nolint:gosec // the same run each time
+			build := func() *house {
+				dir, err := os.MkdirTemp(t.TempDir(), "")
+				if err != nil {
+					t.Fatal(err)
+				}
+				h := newHouse(t, dir)
+				if way.begin != nil {
+					way.begin(h)
+					h.settle()
+				}
+				return h
+			}
+			h := build()
+			whole := mortalAt(0, before)
+			if out, err := h.share(whole, "apply", way.flags...); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			want := withoutPoints(h.look())
+			for end := 1; end <= len(whole.calls); end += stride {
+				for _, how := range []fate{before, after, torn} {
+					if how == torn && whole.calls[end-1].what != "write" {
+						continue
+					}
+					name := fmt.Sprintf("%s call %d of %d, %s", how, end, len(whole.calls), whole.calls[end-1])
+					again := 1 + rnd.IntN(len(whole.calls))
+					if (end%2 == 0) == (how == after) {
+						crash(t, name+", then apply", build(), end, how, way.flags, "apply", again, want)
+					} else {
+						crash(t, name+", then undo", build(), end, how, way.flags, "undo", again, nil)
+					}
+				}
+			}
+		})
+	}
+}
+
+// crash ends an apply, ends what comes then, and has it done once more. Without a house that is wanted, it is wanted as
+// it was.
+func crash(t *testing.T, name string, h *house, end int, how fate, flags []string, then string, again int, want []string) {
+	t.Helper()
+	was := h.look()
+	if _, err := h.share(mortalAt(end, how), "apply", flags...); !errors.Is(err, errDead) {
+		t.Fatalf("%s: the first run: %v, want it ended", name, err)
+	}
+	if then == "undo" {
+		flags = nil
+	}
+	_, _ = h.share(mortalAt(again, how), then, flags...) // it may end before that call
+	out, err := h.share(mortalAt(0, before), then, flags...)
+	if then == "undo" && err != nil && strings.Contains(err.Error(), "nothing was shared") {
+		err = nil // it had not begun
+	}
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", name, err, out)
+	}
+	got := h.look()
+	if then == "apply" {
+		got = withoutPoints(got)
+	} else {
+		want, got = withoutShared(was), withoutShared(got)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Fatalf("%s (-want +got):\n%s\n%s", name, diff, out)
+	}
+	_ = os.RemoveAll(h.root) // there are many
+}
+
+// withoutShared leaves the shared folder itself out: that it was made is no harm.
+func withoutShared(lines []string) []string {
+	return slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return strings.HasPrefix(line, `"shared" `) })
+}
+
+// TestOrder is what a killed process does not show, and a power cut does: what is on the disk when. It looks at the
+// recorded calls.
+func TestOrder(t *testing.T) {
+	for _, way := range ways {
+		t.Run(way.name, func(t *testing.T) {
+			h := newHouse(t, t.TempDir())
+			if way.begin != nil {
+				way.begin(h)
+			}
+			m := mortalAt(0, before)
+			if _, err := h.share(m, "apply", way.flags...); err != nil {
+				t.Fatal(err)
+			}
+			checkOrder(t, m.calls)
+		})
+	}
+}
+
+// checkOrder checks that the journal is on the disk before anything else is done; that a copy is before it gets its
+// name; and that what was done is before the journal says so.
+func checkOrder(t *testing.T, calls []call) {
+	t.Helper()
+	journal, disk, copies := true, true, true // are on the disk
+	begun, names := false, 0
+	for i, c := range calls {
+		isJournal := c.at == "journal"
+		switch {
+		case c.what == "write" && isJournal:
+			if begun && !disk {
+				t.Errorf("call %d: the journal is written while what was done is not on the disk", i)
+			}
+			journal, begun = false, true
+		case c.what == "sync" && isJournal:
+			journal = true
+		case c.what == "syncdisk":
+			disk, copies = true, true
+		case !begun || c.what == "sync":
+		case !journal:
+			t.Errorf("call %d: %v is done while the journal is not on the disk", i, c)
+		default:
+			if c.what == "rename" && strings.HasPrefix(c.at, "stage/") {
+				names++
+				if !copies {
+					t.Errorf("call %d: %v gives a copy its name that is not on the disk", i, c)
+				}
+			}
+			if slices.Contains([]string{"create", "write", "truncate", "attr"}, c.what) {
+				copies = false
+			}
+			disk = false
+		}
+	}
+	if !journal {
+		t.Error("at the end the journal is not on the disk")
+	}
+	t.Logf("%d calls, %d copies got their names", len(calls), names)
+}
+
+var _ share.System = (*mortal)(nil)
