@@ -3,13 +3,11 @@ package plugin
 import (
 	"net"
 	"slices"
-	"strings"
 
 	"github.com/coredns/caddy"
 	"github.com/coredns/coredns/core/dnsserver"
 	"github.com/coredns/coredns/plugin"
 	"github.com/coredns/coredns/plugin/pkg/transport"
-	"github.com/miekg/dns"
 
 	"plexha/plugin/lane"
 )
@@ -123,7 +121,7 @@ func (all sites) cuts() map[string]lane.Block {
 	for _, s := range all {
 		for _, name := range append(s.origins(), s.Zone) {
 			if zones.Matches(name) == s.Zone { // else it is that of a server block below
-				cuts[wire(name)] = s.owner(name, filtered[s.Zone])
+				cuts[wireOf(name)] = s.owner(name, filtered[s.Zone])
 			}
 		}
 	}
@@ -157,16 +155,6 @@ func (s site) owner(name string, filtered bool) lane.Block {
 		return p
 	}
 	return nil
-}
-
-// wire returns a name in lower-case wire form.
-func wire(name string) string {
-	buf := make([]byte, 255)
-	n, err := dns.PackDomainName(strings.ToLower(name), buf, 0, nil, false)
-	if err != nil {
-		return "" // no zone that CoreDNS or package corefile takes
-	}
-	return string(buf[:n])
 }
 
 // answering returns the blocks that have a part in the cuts, each once.

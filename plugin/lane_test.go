@@ -131,7 +131,7 @@ func (l *laned) overTCP(q *dns.Msg) *dns.Msg {
 	var m *dns.Msg
 	eventually(l.t, func() string { // a reload to fewer sockets cuts those that wait at one of the others
 		var err error
-		if m, _, err = (&dns.Client{Net: "tcp", Timeout: 10 * time.Second}).Exchange(q, "127.0.0.1:"+l.port); err != nil {
+		if m, _, err = (&dns.Client{Net: "tcp", Timeout: time.Second}).Exchange(q, "127.0.0.1:"+l.port); err != nil {
 			return err.Error()
 		}
 		return ""
