@@ -14,8 +14,7 @@ import (
 // Answer is a reply as bytes. It holds for any name that is asked: where an owner is the asked name, the question's
 // own bytes stand. It never changes, and any number of goroutines may use it.
 type Answer struct {
-	flags  uint16 // of the header: QR, AA, the rcode; RD and CD are the question's
-	counts [3]uint16
+	header [headerSize]byte // without what is the question's: id, RD and CD
 
 	before part // the records before those that take turns, which are all if none do
 	turns  ring
@@ -47,12 +46,14 @@ func New(m *dns.Msg, qname string) (*Answer, error) {
 	if m.Truncated || m.Opcode != dns.OpcodeQuery || m.Rcode&^flagRcode != 0 {
 		return nil, fmt.Errorf("packing a reply with opcode %d, rcode %d, TC %t: no plain reply", m.Opcode, m.Rcode, m.Truncated)
 	}
-	a := &Answer{flags: flagsOf(m)&^(flagRD|flagCD) | flagQR}
+	a := &Answer{}
+	binary.BigEndian.PutUint16(a.header[2:], flagsOf(m)&^(flagRD|flagCD)|flagQR)
+	binary.BigEndian.PutUint16(a.header[4:], 1)
 	for i, section := range [...][]dns.RR{m.Answer, m.Ns, m.Extra} {
 		if len(section) > math.MaxUint16-1 { // there may be an OPT
 			return nil, fmt.Errorf("packing a reply: %d records in a section", len(section))
 		}
-		a.counts[i] = uint16(len(section))
+		binary.BigEndian.PutUint16(a.header[6+2*i:], uint16(len(section)))
 	}
 	first := len(m.Answer) - lastAddresses(m.Answer)
 	p := packer{qname: qname}
@@ -153,7 +154,7 @@ func evenly(rrs []dns.RR) bool {
 }
 
 // Rcode returns the reply's code.
-func (a *Answer) Rcode() int { return int(a.flags & flagRcode) }
+func (a *Answer) Rcode() int { return int(a.header[3] & flagRcode) }
 
 // Size returns the bytes that the answer takes in memory.
 func (a *Answer) Size() int {
@@ -181,19 +182,17 @@ func (a *Answer) Len(q *Question) int {
 // has one, which says the client's own size and the flags of its upper half.
 func (a *Answer) Append(dst []byte, q *Question, turn uint32) []byte {
 	dst = slices.Grow(dst, a.Len(q))
-	extra := a.counts[2]
+	begin := len(dst)
+	dst = append(dst, a.header[:]...)
+	header := dst[begin:]
+	binary.BigEndian.PutUint16(header, q.ID)
+	header[2] |= byte(q.Flags & flagRD >> 8)
+	header[3] |= byte(q.Flags & flagCD)
 	if q.EDNS {
-		extra++
+		binary.BigEndian.PutUint16(header[10:], 1+binary.BigEndian.Uint16(header[10:]))
 	}
-	dst = binary.BigEndian.AppendUint16(dst, q.ID)
-	dst = binary.BigEndian.AppendUint16(dst, a.flags|q.Flags&(flagRD|flagCD))
-	dst = binary.BigEndian.AppendUint16(dst, 1)
-	dst = binary.BigEndian.AppendUint16(dst, a.counts[0])
-	dst = binary.BigEndian.AppendUint16(dst, a.counts[1])
-	dst = binary.BigEndian.AppendUint16(dst, extra)
 	dst = append(dst, q.Name...)
-	dst = binary.BigEndian.AppendUint16(dst, q.Type)
-	dst = binary.BigEndian.AppendUint16(dst, dns.ClassINET)
+	dst = append(dst, byte(q.Type>>8), byte(q.Type), 0, dns.ClassINET)
 	dst = a.before.append(dst, q.Name)
 	dst = a.turns.append(dst, q.Name, turn)
 	dst = a.after.append(dst, q.Name)
@@ -233,14 +232,9 @@ func (r *ring) append(dst, name []byte, turn uint32) []byte {
 	return dst
 }
 
-// optFlags are the flags of an OPT that CoreDNS returns: DO, and the reserved ones beside it.
-const optFlags = 0xff00
-
+// appendOPT returns the client's size, and of its flags the upper half, DO among them, as CoreDNS does.
 func appendOPT(dst []byte, q *Question) []byte {
-	dst = append(dst, 0)
-	dst = binary.BigEndian.AppendUint16(dst, dns.TypeOPT)
-	dst = binary.BigEndian.AppendUint16(dst, q.Size)
-	dst = binary.BigEndian.AppendUint16(dst, 0) // rcode and version
-	dst = binary.BigEndian.AppendUint16(dst, q.EDNSFlags&optFlags)
-	return binary.BigEndian.AppendUint16(dst, 0)
+	const root, rcode, version, options = 0, 0, 0, 0
+	dst = append(dst, root, 0, byte(dns.TypeOPT), byte(q.Size>>8), byte(q.Size))
+	return append(dst, rcode, version, byte(q.EDNSFlags>>8), 0, options, options)
 }

@@ -130,14 +130,35 @@ func (q *Question) readOPT(b []byte, expected bool) bool {
 	return rcodeAndVersion == 0 && length == 0
 }
 
-// fold makes the name's lower-case form. The lengths of labels are below the letters.
+// fold makes the name's lower-case form, eight bytes at a time. The lengths of labels are below the letters.
 func (q *Question) fold() {
-	for i, c := range q.Name {
-		if 'A' <= c && c <= 'Z' {
-			c |= 'a' - 'A'
+	const word = 8
+	n := len(q.Name)
+	if n < word {
+		for i, c := range q.Name {
+			q.lower[i] = byte(lower(uint64(c)))
 		}
-		q.lower[i] = c
+		return
 	}
+	for i := 0; i < n-word; i += word {
+		binary.LittleEndian.PutUint64(q.lower[i:], lower(binary.LittleEndian.Uint64(q.Name[i:])))
+	}
+	last := n - word // which some of the word before may be in as well
+	binary.LittleEndian.PutUint64(q.lower[last:], lower(binary.LittleEndian.Uint64(q.Name[last:])))
+}
+
+// lower returns eight bytes with the letters of ASCII among them in lower case. The highest bit of each byte says
+// whether it is one: adding carries into it from 'A' on, and from behind 'Z' on.
+func lower(w uint64) uint64 {
+	const (
+		each  = 0x0101010101010101
+		high  = 0x80 * each
+		fromA = (0x80 - 'A') * each
+		overZ = (0x7f - 'Z') * each
+	)
+	low := w &^ high
+	letters := (low + fromA) &^ (low + overZ) &^ w & high
+	return w | letters>>2 // 0x80 becomes 0x20, which tells the cases apart
 }
 
 // From takes in a message that was unpacked, and reports whether it is plain: as Read does, but for what a message
