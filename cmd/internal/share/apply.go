@@ -185,14 +185,14 @@ func (x *executor) copy(i int, o *Op) error {
 		}
 		x.copier.twins[t.File] = at
 	}
-	return x.inFolder(o.From, func(from Handle, name string) error {
-		source := spot{from, name, o.From}
+	return x.inFolder(o.From, func(from Handle, _ string) error {
+		source := spotAt(from, o.From)
 		done, err := x.inPlace(o, source)
 		if done || err != nil {
 			return err
 		}
-		return x.inFolder(x.stage(i), func(to Handle, toName string) error {
-			return x.copier.entry(source, spot{to, toName, x.stage(i)})
+		return x.inFolder(x.stage(i), func(to Handle, _ string) error {
+			return x.copier.entry(source, spotAt(to, x.stage(i)))
 		})
 	})
 }
@@ -232,7 +232,7 @@ func (x *executor) inPlace(o *Op, from spot) (bool, error) {
 	if x.before(o) {
 		return false, nil // what is there has to go first, as this batch has it
 	}
-	same, err := x.copier.same(from, spot{at, name, o.To})
+	same, err := x.copier.same(from, spotAt(at, o.To))
 	if err == nil && (!same || !x.resumed) {
 		err = errAppeared
 	}

@@ -19,7 +19,7 @@ var errChanged = errors.New("it changed while it was copied: is a server running
 // copier copies trees: contents, hard links, symbolic links, extended attributes, owners, modes, times and holes.
 // Extended attributes of symbolic links are left out: but for labels that the system gives anew, they have none.
 //
-// What it has written it reads again, and compares the hashes. The bytes pass through here for it, so it does not use
+// What it has written it reads again, and compares: the bytes of a small file, the hashes of a large one. The bytes pass through here for it, so it does not use
 // copy_file_range; where the file system can share them, they are cloned instead, and are the same by that.
 type copier struct {
 	*disk
@@ -42,13 +42,18 @@ func newCopier(ctx context.Context, d *disk, moved func(Amount)) *copier {
 
 // spot is an entry that may be there or not.
 type spot struct {
-	at   Handle
-	name string
-	path Path
+	at     Handle
+	name   string
+	folder Path // that is open as at
 }
 
-// below returns an entry of the folder that is open as h.
-func (s spot) below(h Handle, name string) spot { return spot{h, name, s.path.Join(name)} }
+func (s spot) path() Path { return s.folder.Join(s.name) }
+
+// spotAt returns the entry at a path, whose folder is open.
+func spotAt(at Handle, p Path) spot {
+	folder, name := p.Split()
+	return spot{at, name, folder}
+}
 
 // entry copies whatever there is. A special file is not copied.
 func (c *copier) entry(from, to spot) error {
@@ -90,8 +95,9 @@ func (c *copier) folderOf(from, to spot, st Stat) error {
 		return err
 	}
 	slices.Sort(names)
+	fromPath, toPath := from.path(), to.path()
 	for _, name := range names {
-		if err := c.entry(from.below(h, name), to.below(toH, name)); err != nil {
+		if err := c.entry(spot{h, name, fromPath}, spot{toH, name, toPath}); err != nil {
 			return within(name, err)
 		}
 	}
@@ -118,11 +124,11 @@ func within(name string, err error) error {
 
 func (c *copier) file(from, to spot, st Stat) error {
 	key := [2]uint64{st.Device, st.Node}
-	if first, ok := c.first(from.path, key, st); ok {
+	if first, ok := c.first(from, key, st); ok {
 		return c.again(first, to, st)
 	}
 	if st.Links > 1 {
-		c.links[key] = to.path
+		c.links[key] = to.path()
 	}
 	src, err := c.sys.OpenFile(from.at, from.name)
 	if err != nil {
@@ -147,11 +153,11 @@ func (c *copier) file(from, to spot, st Stat) error {
 }
 
 // first returns where a file with several names was copied to under another one.
-func (c *copier) first(path Path, key [2]uint64, st Stat) (Path, bool) {
+func (c *copier) first(from spot, key [2]uint64, st Stat) (Path, bool) {
 	if st.Links < 2 {
 		return "", false
 	}
-	if at, ok := c.twins[path]; ok {
+	if at, ok := c.twins[from.path()]; ok {
 		return at, true
 	}
 	at, ok := c.links[key]
@@ -274,6 +280,9 @@ func (c *copier) content(src, dst Handle, st Stat) error {
 		}
 		c.noClone = true
 	}
+	if st.Size <= smallSize && !holes(st) {
+		return c.small(src, dst, st)
+	}
 	read, err := c.runs(src, st, func(p []byte, off int64) error { return c.sys.WriteAt(dst, p, off) })
 	if err != nil {
 		return err
@@ -285,9 +294,48 @@ func (c *copier) content(src, dst Handle, st Stat) error {
 	}
 	written, err := c.runs(dst, st, func([]byte, int64) error { return nil })
 	if err == nil && !bytes.Equal(read, written) {
-		err = errors.New("its copy has another content: the disk or its controller does not keep what is written")
+		err = errKept
 	}
 	return err
+}
+
+// smallSize is up to which a file's bytes are compared themselves: two halves of the buffer hold them.
+const smallSize = blockSize / 2
+
+// errKept is that what was written is not what is read.
+var errKept = errors.New("its copy has another content: the disk does not keep what is written")
+
+// small copies a file whose bytes can be held.
+func (c *copier) small(src, dst Handle, st Stat) error {
+	content, again := c.buf[:st.Size], c.buf[smallSize:smallSize+st.Size]
+	if err := c.fill(src, content); err != nil {
+		return err
+	}
+	if err := c.sys.WriteAt(dst, content, 0); err != nil {
+		return err
+	}
+	if err := c.fill(dst, again); err != nil {
+		return err
+	}
+	if !bytes.Equal(content, again) {
+		return errKept
+	}
+	return nil
+}
+
+// fill reads a file from its beginning.
+func (c *copier) fill(h Handle, p []byte) error {
+	for off := 0; off < len(p); {
+		n, err := c.sys.ReadAt(h, p[off:], int64(off))
+		if errors.Is(err, io.EOF) {
+			return errChanged
+		}
+		if err != nil {
+			return err
+		}
+		off += n
+	}
+	return nil
 }
 
 // holes reports whether a file has less on the disk than its size says.

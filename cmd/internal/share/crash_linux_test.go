@@ -27,8 +27,8 @@ var ways = []struct {
 	{
 		name: "renames into a folder that is shared already, symlink", flags: []string{"-mode", "symlink", "-seen-as", "/shared"},
 		begin: func(h *house) {
-			h.put("shared/Metadata/Movies/a/b.bundle/Contents/_stored/newer.jpg", "of neither", 2)
-			h.must(os.Mkdir(filepath.Join(h.root, "shared", "Media"), 0o755))
+			h.put("both/Metadata/Movies/a/b.bundle/Contents/_stored/newer.jpg", "of neither", 2)
+			h.must(os.Mkdir(filepath.Join(h.root, "both", "Media"), 0o755))
 			h.must(os.RemoveAll(h.of("two", "Media")))
 			h.must(os.Mkdir(h.of("two", "Media"), 0o755))
 		},
@@ -38,7 +38,7 @@ var ways = []struct {
 		begin: func(h *house) {
 			for _, node := range []string{"one", "two"} {
 				h.must(os.RemoveAll(h.of(node, "Media")))
-				h.must(os.Symlink(filepath.Join(h.root, "shared", "Media"), h.of(node, "Media")))
+				h.must(os.Symlink(filepath.Join(h.root, "both", "Media"), h.of(node, "Media")))
 			}
 		},
 	},
@@ -125,7 +125,7 @@ func crash(t *testing.T, name string, h *house, end int, how fate, flags []strin
 
 // withoutShared leaves the shared folder itself out: that it was made is no harm.
 func withoutShared(lines []string) []string {
-	return slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return strings.HasPrefix(line, `"shared" `) })
+	return slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return strings.HasPrefix(line, `"both" `) })
 }
 
 // TestOrder is what a killed process does not show, and a power cut does: what is on the disk when. It looks at the

@@ -109,7 +109,7 @@ func (s *session) prepare(ctx context.Context, stamp string) (*prepared, error) 
 func (c *copier) files(a, b Path, size int64) (same bool, err error) {
 	err = c.inFolder(a, func(at Handle, name string) error {
 		return c.inFolder(b, func(bt Handle, other string) error {
-			same, err = c.sameFile(spot{at, name, a}, spot{bt, other, b}, size)
+			same, err = c.sameFile(spot{at, name, ""}, spot{bt, other, ""}, size)
 			return err
 		})
 	})

@@ -115,7 +115,7 @@ func (h *house) look() []string {
 		var st unix.Stat_t
 		h.must(unix.Lstat(name, &st))
 		line := fmt.Sprintf("%q %o %d:%d", rel, st.Mode, st.Uid, st.Gid)
-		if rel != "shared" && !strings.Contains(rel, ".pre-share") || !d.IsDir() {
+		if rel != "both" && !strings.Contains(rel, ".pre-share") || !d.IsDir() {
 			line += fmt.Sprintf(" %d.%09d", st.Mtim.Sec, st.Mtim.Nsec)
 		}
 		switch {
@@ -148,7 +148,7 @@ func (h *house) look() []string {
 
 // withoutPoints leaves out the times of what every apply makes anew.
 func withoutPoints(lines []string) []string {
-	points := regexp.MustCompile(`^("(?:shared/Media|(?:one|two)/[^"]*Server(?:/Media|/Metadata)?)" \S+ \S+) \S+`)
+	points := regexp.MustCompile(`^("(?:both/Media|(?:one|two)/[^"]*Server(?:/Media|/Metadata)?)" \S+ \S+) \S+`)
 	out := make([]string, 0, len(lines))
 	for _, line := range lines {
 		out = append(out, points.ReplaceAllString(line, "$1"))
@@ -168,7 +168,7 @@ func attrs(name string) string {
 // share runs a command about the house's nodes.
 func (h *house) share(sys share.System, word string, flags ...string) (string, error) {
 	var out strings.Builder
-	args := []string{"-into", filepath.Join(h.root, "shared")}
+	args := []string{"-into", filepath.Join(h.root, "both")}
 	if word == "plan" || word == "apply" {
 		args = append(args, "-node", "one="+filepath.Join(h.root, "one"), "-node", "two="+filepath.Join(h.root, "two"))
 	}

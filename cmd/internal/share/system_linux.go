@@ -75,9 +75,9 @@ func (kernel) Names(h Handle) ([]string, error) {
 		return nil, err
 	}
 	var names []string
-	buf := make([]byte, 32<<10)
+	var buf [8 << 10]byte
 	for {
-		n, err := retry(func() (int, error) { return unix.ReadDirent(int(h), buf) })
+		n, err := retry(func() (int, error) { return unix.ReadDirent(int(h), buf[:]) })
 		if err != nil || n <= 0 {
 			return names, err
 		}

@@ -143,7 +143,7 @@ func (x *executor) uncopy(o *Op, certain bool) error {
 		return err
 	}
 	defer x.sys.Close(to)
-	stay, err := x.copier.drop(spot{from, name, o.From}, spot{to, toName, o.To})
+	stay, err := x.copier.drop(spot{from, name, ""}, spot{to, toName, ""})
 	if err == nil && stay > 0 && certain {
 		x.note("%s stays: %d of its entries are new or have changed since they were copied", x.show(o.To), stay)
 	}
@@ -178,7 +178,7 @@ func (c *copier) drop(from, to spot) (stay int64, err error) {
 		return 0, err
 	}
 	for _, name := range names {
-		n, err := c.drop(from.below(fromH, name), to.below(toH, name))
+		n, err := c.drop(spot{fromH, name, ""}, spot{toH, name, ""})
 		if err != nil {
 			return stay, within(name, err)
 		}
@@ -253,7 +253,7 @@ func (c *copier) sameFolder(from, to spot) (bool, error) {
 		return false, err
 	}
 	for _, name := range names {
-		if same, err := c.same(from.below(fromH, name), to.below(toH, name)); !same || err != nil {
+		if same, err := c.same(spot{fromH, name, ""}, spot{toH, name, ""}); !same || err != nil {
 			return same, err
 		}
 	}
