@@ -15,9 +15,9 @@ import (
 	"plexha/zones"
 )
 
-const about = `Prints a unit for systemd, a container of Podman Quadlet or a compose file, filled
-in from the Corefile, so that it can be copied as it is: its first lines say
-where it goes and how it is taken over. Nothing is written or started.
+const about = `Prints a unit for systemd, a container of Podman Quadlet or a compose file,
+filled in from the Corefile, so that it can be copied as it is: its first lines
+say where it goes and how it is taken over. Nothing is written or started.
 
 NODE: runs that Plex Media Server in a container. The port is that of its node
 line, the image and the folders are those of the flags. -env prints the file of
@@ -25,8 +25,9 @@ the container's environment, which goes beside it. -image and -config have no
 default: another version than the one that has run in a folder may not read
 its database, and another folder is another server.
 
-plexdns, plexproxy: run our own programs as the user plexha, with the rights that
-they need and no others. -socket prints the socket of a plexproxy with listen fd/N.
+plexdns, plexproxy: run our own programs as the user plexha, with the rights
+that they need and no others. -socket prints the sockets of a plexproxy with
+listen fd/N.
 
 keepalived: moves a virtual address between machines with a plexproxy each.
 
