@@ -18,7 +18,6 @@ import (
 	"plexha/corefile"
 	"plexha/plugin/lane"
 	"plexha/plugin/pack"
-	"plexha/zones"
 )
 
 // front is what stands before the plugin in its server block and concerns what a lane answers.
@@ -35,6 +34,10 @@ type front struct {
 // packed is an answer that lies ready, or the word that CoreDNS's own path must give it.
 type packed struct {
 	*pack.Answer // nil: CoreDNS's path
+
+	name  string // whose it is, in lower-case wire form; empty: it holds for several names
+	qtype uint16
+	kind  nameKind
 
 	turns bool // it has addresses of which each is the first in turn
 	turn  atomic.Uint32
@@ -60,15 +63,17 @@ func (p *Plex) Answer(dst []byte, q *pack.Question, addr netip.Addr, t lane.Tall
 	if p.front.bufsize > 0 {
 		q.Size = uint16(min(int(q.Size), p.front.bufsize)) //nolint:gosec // at most what it was
 	}
-	z := p.zoneFor(c, q, addr)
-	if z == nil {
+	i := p.wires.origins.find(q)
+	if i < 0 {
 		return nil
 	}
+	counts := t.(*tally)
+	z := c.zoneAt(i, counts.clients.of(c, addr))
 	a, kind := p.ready(z, q)
 	if a.Answer == nil || a.Len(q) > q.Limit(addr) {
 		return nil
 	}
-	t.(*tally).count(z, kind, q, addr, a.Rcode())
+	counts.count(z, kind, q, addr, a.Rcode())
 	return a.Append(dst, q, a.next())
 }
 
@@ -87,16 +92,15 @@ func (p *Plex) zoneFor(c *compiled, q *pack.Question, addr netip.Addr) *zone {
 	if i < 0 {
 		return nil
 	}
-	who := client{view: c.snap.Views.Of(addr)}
-	if who.view == zones.Internal {
-		who.network = zones.Network(addr)
-	}
-	return c.zoneOf(i, who)
+	return c.zoneAt(i, c.seatOf(addr))
 }
 
 // ready returns the packed answer to a plain question, or leave if CoreDNS's path must give it, and what kind of name
 // was asked.
 func (p *Plex) ready(z *zone, q *pack.Question) (*packed, nameKind) {
+	if a := z.hot.find(q); a != nil {
+		return a, a.kind
+	}
 	if !isPlainType(q.Type) || isChallengeWire(q) || p.wires.passthrough.find(q) >= 0 {
 		return leave, kindOther
 	}
@@ -113,7 +117,9 @@ func (p *Plex) ready(z *zone, q *pack.Question) (*packed, nameKind) {
 		return leave, own.kind
 	}
 	if n := own.number(q.Type); n >= 0 {
-		return z.shelved(n, q), own.kind
+		a := z.shelved(n, q, own)
+		z.hot.keep(q, a)
+		return a, own.kind
 	}
 	switch {
 	case own.isCNAME():
@@ -177,11 +183,15 @@ func (names wireNames) find(q *pack.Question) int {
 }
 
 // shelved returns an answer by its number, and makes it if nobody has asked for it before.
-func (z *zone) shelved(number int, q *pack.Question) *packed {
+func (z *zone) shelved(number int, q *pack.Question, own *owner) *packed {
 	if a := z.shelf.get(number); a != nil {
 		return a
 	}
-	return z.shelf.put(number, z.pack(q))
+	a := z.pack(q)
+	if a != leave && z.top.ofWire(q.Lower()) == own {
+		a.name, a.qtype, a.kind = string(q.Lower()), q.Type, own.kind
+	}
+	return z.shelf.put(number, a)
 }
 
 // pack makes the answer to a question as CoreDNS's path does.

@@ -280,7 +280,7 @@ func TestPackedAnswersAreBounded(t *testing.T) {
 			}
 		}
 	}
-	// A of the apex, plex, the wildcard, that below plex1 and that of the lab; A and TXT of the CNAME.
+	// A of the apex, plex, the wildcard, that below plex1 and that of the lab; A and TXT of the CNAME. The rest is NODATA.
 	if got, want := h.Packed(zones.Internal), 7; got != want {
 		t.Errorf("%d answers are packed, want %d", got, want)
 	}

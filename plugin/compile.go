@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -60,9 +61,30 @@ func (c *compiled) zone(origin string, who client) *zone {
 // zoneOf is [compiled.zone] by the origin's number.
 func (c *compiled) zoneOf(origin int, who client) *zone {
 	if who.view == zones.External {
+		return c.zoneAt(origin, outside)
+	}
+	return c.zoneAt(origin, seat(c.spread.Index(who.network)))
+}
+
+// seat says which of a snapshot's zones a client sees: outside, or the number of the variant inside.
+type seat int
+
+const outside seat = -1
+
+// seatOf returns where a client at an address sits.
+func (c *compiled) seatOf(addr netip.Addr) seat {
+	if c.snap.Views.Of(addr) == zones.External {
+		return outside
+	}
+	return seat(c.spread.Index(zones.Network(addr)))
+}
+
+// zoneAt returns the zone of an origin that a client sees who sits there.
+func (c *compiled) zoneAt(origin int, s seat) *zone {
+	if s == outside {
 		return c.origins[origin].outside.zones[0]()
 	}
-	return c.origins[origin].inside.zones[c.spread.Index(who.network)]()
+	return c.origins[origin].inside.zones[s]()
 }
 
 // compile builds the zones of the board's newest snapshot.

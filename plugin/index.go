@@ -1,6 +1,8 @@
 package plugin
 
 import (
+	"encoding/binary"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -16,6 +18,8 @@ type owner struct {
 	kind    nameKind
 	failing bool // its A and AAAA are SERVFAIL
 
+	records bool // it has some
+
 	cut   bool     // it is a delegation or a DNAME, or lies below one: what is asked there is not ours to pack
 	types []uint16 // that have an answer of their own, each with the next number
 	first int      // number of the first of these answers in the zone
@@ -27,15 +31,25 @@ var chased = []uint16{
 	dns.TypeA, dns.TypeAAAA, dns.TypeHTTPS, dns.TypeCNAME, dns.TypeTXT, dns.TypeMX, dns.TypeSRV, dns.TypeSVCB, dns.TypeCAA,
 }
 
+// usual holds the types that are asked of all names. They have an answer of their own even where that is NODATA, so
+// that it is found as quickly as addresses are.
+var usual = []uint16{dns.TypeA, dns.TypeAAAA, dns.TypeHTTPS}
+
 // ownTypes returns the types that have an answer of their own at an element of a zone; all others are NODATA.
 func ownTypes(elem *tree.Elem) []uint16 {
 	if elem.Type(dns.TypeCNAME) != nil {
 		return chased
 	}
-	return elem.Types()
+	out := slices.Clip(usual)
+	for _, t := range elem.Types() {
+		if !slices.Contains(usual, t) {
+			out = append(out, t)
+		}
+	}
+	return out
 }
 
-// number returns the number of the answer to a type, or -1 if that is NODATA or, at a CNAME, a rare one.
+// number returns the number of the answer to a type, or -1 if that is NODATA, or a rare one at a CNAME.
 func (o *owner) number(qtype uint16) int {
 	for i, t := range o.types {
 		if t == qtype {
@@ -149,7 +163,7 @@ type shelf struct {
 // page is some answers in a row.
 type page [pageSize]atomic.Pointer[packed]
 
-const pageSize = 64
+const pageSize = 128
 
 func newShelf(answers int) shelf {
 	return shelf{make([]atomic.Pointer[page], (answers+pageSize-1)/pageSize)}
@@ -172,4 +186,39 @@ func (s shelf) put(number int, a *packed) *packed {
 	slot := &at.Load()[number%pageSize]
 	slot.CompareAndSwap(nil, a)
 	return slot.Load()
+}
+
+// hot holds those packed answers of a zone that were asked for last, by name and type. It has one place for each, which
+// others may take over: to find an answer here is quicker, that is all.
+type hot [hotSize]atomic.Pointer[packed]
+
+const hotSize = 256 // 2 KiB: a house has a few dozen
+
+// find returns the answer to a question if it is here, or nil.
+func (h *hot) find(q *pack.Question) *packed {
+	a := h.place(q).Load()
+	if a != nil && a.qtype == q.Type && a.name == string(q.Lower()) {
+		return a
+	}
+	return nil
+}
+
+// keep takes an answer in that was made for this very question. Others hold for several names.
+func (h *hot) keep(q *pack.Question, a *packed) {
+	if a.qtype == q.Type && a.name == string(q.Lower()) {
+		h.place(q).Store(a)
+	}
+}
+
+func (h *hot) place(q *pack.Question) *atomic.Pointer[packed] {
+	const odd = 0x9e3779b97f4a7c15 // 2^64 by the golden ratio
+	sum, name := uint64(q.Type), q.Lower()
+	for ; len(name) >= 8; name = name[8:] {
+		sum = (sum ^ binary.LittleEndian.Uint64(name)) * odd
+		sum ^= sum >> 32
+	}
+	for _, c := range name {
+		sum = (sum ^ uint64(c)) * odd
+	}
+	return &h[sum>>(64-8)]
 }

@@ -90,6 +90,7 @@ func compareElems(a, b *tree.Elem) int { return tree.Less(b, a.Name()) }
 func (l *layer) describe(o *owner, elem *tree.Elem, origin string) {
 	apex := o.name == origin
 	types := ownTypes(elem)
+	o.records = apex || !elem.Empty()
 	if apex {
 		types = append(types, dns.TypeSOA, dns.TypeNS)
 	} else {

@@ -1,8 +1,11 @@
 package plugin
 
 import (
+	"encoding/binary"
 	"net/netip"
+	"slices"
 
+	"github.com/coredns/coredns/plugin"
 	"github.com/coredns/coredns/plugin/metrics/vars"
 	"github.com/coredns/coredns/plugin/pkg/rcode"
 	"github.com/miekg/dns"
@@ -19,8 +22,11 @@ type tally struct {
 	writer string                // see front
 	ours   [][2][len(kinds)]cell // by origin, view and kind
 
+	clients clients
+
 	named wireNames // the zones that the prometheus plugin tells apart
 	zones []zoneTally
+	only  []int // by origin, which of the zones all of its names are in; -1: there are some below it
 	dirty []*cell
 }
 
@@ -58,7 +64,25 @@ func (p *Plex) Tally(addr string) lane.Tally {
 	for _, name := range append(names, ".") { // the last is of no zone
 		t.zones = append(t.zones, zoneTally{name: name})
 	}
+	for _, origin := range p.cfg.Cluster.Origins {
+		t.only = append(t.only, onlyZone(names, origin))
+	}
 	return t
+}
+
+// onlyZone returns the number of the zone that all names of an origin are in, which may be the one behind the last, or
+// -1 if they are in several.
+func onlyZone(names []string, origin string) int {
+	zone := plugin.Zones(names).Matches(origin)
+	for _, name := range names {
+		if name != origin && dns.IsSubDomain(origin, name) {
+			return -1
+		}
+	}
+	if i := slices.Index(names, zone); i >= 0 {
+		return i
+	}
+	return len(names)
 }
 
 // count takes one answer in.
@@ -68,18 +92,22 @@ func (t *tally) count(z *zone, kind nameKind, q *pack.Question, addr netip.Addr,
 		c.counter = answers.WithLabelValues(z.origin, z.view.String(), string(kind))
 	}
 	t.add(c)
-	if t.zones != nil {
-		t.countRequest(q, addr, code)
+	if t.zones == nil {
+		return
 	}
+	in := t.only[z.number]
+	if in < 0 {
+		in = t.named.find(q)
+	}
+	if in < 0 {
+		in = len(t.named)
+	}
+	t.countRequest(&t.zones[in], q, addr, code)
 }
 
 // countRequest counts as the prometheus plugin does (metrics/vars/report.go), but for its histograms.
-func (t *tally) countRequest(q *pack.Question, addr netip.Addr, code int) {
-	i := t.named.find(q)
-	if i < 0 {
-		i = len(t.named)
-	}
-	z, family := &t.zones[i], 0
+func (t *tally) countRequest(z *zoneTally, q *pack.Question, addr netip.Addr, code int) {
+	family := 0
 	if !addr.Is4() && !addr.Is4In6() {
 		family = 1
 	}
@@ -141,4 +169,29 @@ func typeWord(n int) string {
 		return "other"
 	}
 	return dns.Type(types[n]).String()
+}
+
+// clients remembers where those sit who ask often, for one snapshot. One worker alone uses it.
+type clients struct {
+	snapshot *compiled
+	known    [64]seated
+}
+
+type seated struct {
+	addr netip.Addr
+	seat seat
+}
+
+// of returns where the client at an address sits.
+func (k *clients) of(c *compiled, addr netip.Addr) seat {
+	if k.snapshot != c {
+		*k = clients{snapshot: c}
+	}
+	b := addr.As16()
+	sum := binary.BigEndian.Uint64(b[:8])*3 ^ binary.BigEndian.Uint64(b[8:])
+	at := &k.known[(sum^sum>>8^sum>>16)%uint64(len(k.known))]
+	if at.addr != addr {
+		*at = seated{addr, c.seatOf(addr)}
+	}
+	return at.seat
 }

@@ -27,7 +27,9 @@ type zone struct {
 	failing   bool   // there are managed names whose A and AAAA are SERVFAIL
 	anyStatic bool   // a zone file stands beside this view or the other
 
-	shelf                          // answers to types that a name has
+	hot   hot   // the answers that were asked for last
+	shelf shelf // those to types that a name has, and to usual ones
+
 	none, empty, emptyApex readied // NXDOMAIN, and NODATA below the apex and at it
 
 	turn atomic.Uint32 // of addresses that are given to questions which are not plain
@@ -179,7 +181,7 @@ func (z *zone) any(ctx context.Context, state request.Request) result {
 	var res result
 	qname := state.Name()
 	res.answer, res.ns, res.extra, res.code = z.Lookup(ctx, state.NewWithQuestion(qname, dns.TypeCNAME), qname)
-	if res.code == file.Delegation || !z.hasRecords(z.owner(qname)) {
+	if o := z.owner(qname); res.code == file.Delegation || o == nil || !o.records {
 		return res
 	}
 	return result{answer: []dns.RR{&dns.HINFO{
@@ -187,9 +189,6 @@ func (z *zone) any(ctx context.Context, state request.Request) result {
 		Cpu: "RFC8482",
 	}}}
 }
-
-// hasRecords reports whether a name has any.
-func (z *zone) hasRecords(o *owner) bool { return o != nil && len(o.types) > 0 }
 
 // reply returns the answer to a question. Its records are those of the result.
 func (r result) reply(to *dns.Msg) *dns.Msg {
