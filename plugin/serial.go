@@ -43,7 +43,7 @@ func (h *recordHash) records(records []zones.Record) {
 		h.text(string(r.Label))
 		h.number(uint64(r.Type))
 		addr := r.Addr.As16()
-		_, _ = h.d.Write(addr[:r.Addr.BitLen()/8]) // a hash never fails
+		_, _ = h.d.Write(addr[len(addr)-r.Addr.BitLen()/8:]) // a hash never fails
 		h.text(string(r.Target))
 		h.text(r.Text)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"plexha/zones"
 	"plexha/zones/board"
 )
 
@@ -72,5 +73,21 @@ func TestSerialIsOneForAllVariants(t *testing.T) {
 		if got := h.serial(from); got != first {
 			t.Errorf("%s gets serial %d, another client %d", from, got, first)
 		}
+	}
+}
+
+// TestSerialTellsAddressesApart: another address in the place of one is a change, in both families.
+func TestSerialTellsAddressesApart(t *testing.T) {
+	h := newHouse(t, "node plex1 192.168.1.11", "internal 192.168.1.0/24", "uplink wan auto")
+	wan := zones.Subject{Kind: zones.KindUplink, Name: "wan"}
+	last := h.serial(outside)
+	for _, addr := range []string{"203.0.113.7", "203.0.113.8", "2001:db8::7", "2001:db8::8"} {
+		h.now = h.now.Add(time.Hour)
+		h.board.SetAddrs(wan, addrs(addr), began)
+		h.publish()
+		if got := h.serial(outside); got != uint32(h.now.Unix()) { //nolint:gosec // a date of this century
+			t.Errorf("with the address %s the serial is %d, as with the one before: %t; want %d", addr, got, got == last, h.now.Unix())
+		}
+		last = h.serial(outside)
 	}
 }
