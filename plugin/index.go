@@ -103,7 +103,7 @@ func (l *layer) add(name string) *owner {
 	if o := l.owners[name]; o != nil {
 		return o
 	}
-	o := &owner{name: name, kind: kindOther}
+	o := &owner{name: name}
 	l.owners[name] = o
 	if wire := wireOf(name); wire != "" {
 		l.wire[wire] = o

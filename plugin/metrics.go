@@ -60,7 +60,7 @@ func init() { prometheus.MustRegister(collector{}) }
 
 // countAnswer counts one answer.
 func countAnswer(z *zone, state request.Request) {
-	answers.WithLabelValues(z.origin, z.view.String(), string(z.kind(state.Name()))).Inc()
+	answers.WithLabelValues(z.origin, z.view.String(), z.kind(state.Name()).String()).Inc()
 }
 
 // observe counts one probe.

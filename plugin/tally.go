@@ -19,8 +19,8 @@ import (
 // if that stands in the server block. It implements [lane.Tally].
 type tally struct {
 	server string
-	writer string                // see front
-	ours   [][2][len(kinds)]cell // by origin, view and kind
+	writer string                    // see front
+	ours   [][2][len(kindNames)]cell // by origin, view and kind
 
 	clients clients
 
@@ -44,9 +44,6 @@ type cell struct {
 	counter prometheus.Counter // nil: never counted before
 }
 
-// kinds are all kinds of names.
-var kinds = [...]nameKind{kindMain, kindNode, kindNS, kindStatus, kindOther}
-
 // types are those that the prometheus plugin tells apart (metrics/vars/monitor.go), without those that a lane leaves.
 var types = [...]uint16{
 	dns.TypeA, dns.TypeAAAA, dns.TypeHTTPS, dns.TypeSOA, dns.TypeNS, dns.TypeTXT, dns.TypeMX, dns.TypeSRV, dns.TypeSVCB,
@@ -55,7 +52,7 @@ var types = [...]uint16{
 
 // Tally implements [lane.Block].
 func (p *Plex) Tally(addr string) lane.Tally {
-	t := &tally{server: addr, writer: p.front.writer, ours: make([][2][len(kinds)]cell, len(p.cfg.Cluster.Origins))}
+	t := &tally{server: addr, writer: p.front.writer, ours: make([][2][len(kindNames)]cell, len(p.cfg.Cluster.Origins))}
 	if p.front.metrics == nil {
 		return t
 	}
@@ -87,9 +84,9 @@ func onlyZone(names []string, origin string) int {
 
 // count takes one answer in.
 func (t *tally) count(z *zone, kind nameKind, q *pack.Question, addr netip.Addr, code int) {
-	c := &t.ours[z.number][z.view][kindNumber(kind)]
+	c := &t.ours[z.number][z.view][kind]
 	if c.counter == nil {
-		c.counter = answers.WithLabelValues(z.origin, z.view.String(), string(kind))
+		c.counter = answers.WithLabelValues(z.origin, z.view.String(), kind.String())
 	}
 	t.add(c)
 	if t.zones == nil {
@@ -144,15 +141,6 @@ func (t *tally) Flush() {
 		c.n = 0
 	}
 	t.dirty = t.dirty[:0]
-}
-
-func kindNumber(k nameKind) int {
-	for i, known := range kinds {
-		if known == k {
-			return i
-		}
-	}
-	return len(kinds) - 1
 }
 
 func typeNumber(qtype uint16) int {

@@ -39,7 +39,7 @@ func (p *Plex) writeReady(w dns.ResponseWriter, q *pack.Question) bool {
 	if a.Answer == nil || a.Len(q) > limit || recorded && a.Rcode() != dns.RcodeSuccess {
 		return false
 	}
-	answers.WithLabelValues(z.origin, z.view.String(), string(kind)).Inc()
+	answers.WithLabelValues(z.origin, z.view.String(), kind.String()).Inc()
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
 	*buf = a.Append((*buf)[:0], q, a.next())

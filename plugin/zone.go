@@ -39,16 +39,21 @@ type zone struct {
 type readied func() *packed
 
 // nameKind says what a name is, for metrics.
-type nameKind string
+type nameKind uint8
 
 // The kinds of names.
 const (
-	kindMain   nameKind = "main" // the main host, the apex and the wildcard, which answer alike
-	kindNode   nameKind = "node"
-	kindNS     nameKind = "ns"
-	kindStatus nameKind = "status"
-	kindOther  nameKind = "other" // of a zone file, or none at all
+	kindOther nameKind = iota // of a zone file, or none at all
+	kindMain                  // the main host, the apex and the wildcard, which answer alike
+	kindNode
+	kindNS
+	kindStatus
 )
+
+var kindNames = [...]string{"other", "main", "node", "ns", "status"}
+
+// String returns the kind's word in metrics.
+func (k nameKind) String() string { return kindNames[k] }
 
 // result is what a look-up gives: three sections that belong to the caller, and a code.
 type result struct {
