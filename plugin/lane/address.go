@@ -55,7 +55,7 @@ type lane struct {
 	blind   bool  // they are only a guess
 
 	astray   chan struct{} // has a value after a packet has gone astray
-	settled  atomic.Bool   // packets that go astray do so for longer than a moment
+	steered  atomic.Int64  // when the kernel was last told where to lead packets, in Unix nanoseconds
 	over     atomic.Bool   // none does any more: CoreDNS answers alone
 	stopKeep func()        // ends keep and waits for it
 }
@@ -129,11 +129,7 @@ func (l *lane) shrink(wanted int) error {
 		return err
 	}
 	drain(surplus)
-	s := *l.service.Load()
-	former := s.handed
-	s.handed = newHandOff(former.target, former.server.DecorateWriter)
-	l.swap(&s)
-	former.close()
+	l.swap(l.service.Load().again()).close()
 	l.close(surplus)
 	return l.lead(context.Background())
 }
@@ -180,8 +176,9 @@ func (l *lane) lead(ctx context.Context) error {
 		places = guess
 	}
 	l.places = places
-	l.settled.Store(false)
-	if err := l.kernel.steer(l.workers[0].conn, steering{places: places}); err != nil {
+	err := l.kernel.steer(l.workers[0].conn, steering{places: places})
+	l.steered.Store(time.Now().UnixNano())
+	if err != nil {
 		return fmt.Errorf("leading packets to it: %w", err)
 	}
 	return nil
@@ -192,8 +189,8 @@ func (l *lane) lead(ctx context.Context) error {
 func (l *lane) give(s *service) {
 	l.shape.Lock()
 	defer l.shape.Unlock()
-	if former := l.swap(s); former.handed != s.handed {
-		l.former.Go(former.handed.close)
+	if former := l.swap(s); former.own != s.own {
+		l.former.Go(former.close)
 	}
 }
 
@@ -227,7 +224,7 @@ func (l *lane) watch(writer dns.DecorateWriter) dns.DecorateWriter {
 		if !l.over.Load() {
 			counts.strays.Add(1)
 		}
-		if l.settled.Load() {
+		if l.settled() {
 			select {
 			case l.astray <- struct{}{}:
 			default:
@@ -238,6 +235,11 @@ func (l *lane) watch(writer dns.DecorateWriter) dns.DecorateWriter {
 		}
 		return w
 	}
+}
+
+// settled reports whether packets that go astray do so for longer than a moment.
+func (l *lane) settled() bool {
+	return !l.over.Load() && time.Now().UnixNano()-l.steered.Load() >= int64(settleTime)
 }
 
 // startKeeping has keep run until stopKeep is called.
@@ -255,36 +257,52 @@ func (l *lane) startKeeping() {
 }
 
 // keep looks for the sockets again whenever packets go astray: others have come or gone, another process took away the
-// steering.
+// steering. It does so ever more seldom if it cannot find them. If they are where they were, it may have been a packet
+// to all hosts, of which each socket gets a copy.
 func (l *lane) keep(ctx context.Context) {
 	said := false
-	for pause := settleTime; sleep(ctx, pause); pause = min(2*pause, healTimeMost) {
-		select {
-		case <-l.astray: // while it settled
-		default:
-		}
-		l.settled.Store(true)
+	for pause := settleTime; ; {
 		began := time.Now()
 		select {
 		case <-ctx.Done():
 			return
 		case <-l.astray:
 		}
-		if time.Since(began) >= healTimeMost {
+		moved, blind := l.heal(ctx)
+		if pause = min(2*pause, healTimeMost); !blind && !moved || time.Since(began) >= healTimeMost {
 			pause = settleTime
 		}
-		l.heal(ctx)
-		if plan := l.service.Load().plan; !said {
+		if (moved || blind) && !said && ctx.Err() == nil {
 			said = true
-			plan.Info("packets had gone past the fast lane at %s: it leads them again", l.addr)
+			l.sayAstray(blind)
+		}
+		select {
+		case <-l.astray: // one more from before
+		default:
+		}
+		if !sleep(ctx, pause) {
+			return
 		}
 	}
 }
 
-func (l *lane) heal(ctx context.Context) {
+func (l *lane) sayAstray(blind bool) {
+	info := l.service.Load().plan.Info
+	if blind {
+		info("packets go past the fast lane at %s, and where its sockets are cannot be told: CoreDNS answers those", l.addr)
+		return
+	}
+	info("packets had gone past the fast lane at %s: it leads them again", l.addr)
+}
+
+// heal looks for the sockets and leads the packets to them. It reports whether they were elsewhere than before, and
+// whether they could not be found.
+func (l *lane) heal(ctx context.Context) (moved, blind bool) {
 	l.shape.Lock()
 	defer l.shape.Unlock()
+	before := l.places
 	_ = l.lead(ctx) // the packets that go past it are answered; the next look comes
+	return !slices.Equal(before, l.places), l.blind
 }
 
 func sleep(ctx context.Context, d time.Duration) bool {
@@ -304,7 +322,6 @@ func (l *lane) end() {
 	l.stopKeep()
 	l.shape.Lock()
 	defer l.shape.Unlock()
-	l.settled.Store(false)
 	l.over.Store(true)
 	if !l.blind {
 		if places := l.locate(context.Background(), l.places); places != nil {
@@ -325,7 +342,7 @@ func (l *lane) abandon() {
 		retire([]*worker{last})
 		drain(l.workers)
 	}
-	l.service.Load().handed.close()
+	l.service.Load().close()
 	l.former.Wait()
 	l.close(l.workers)
 	l.workers = nil

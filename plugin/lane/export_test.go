@@ -19,6 +19,7 @@ const (
 	BatchSize    = batchSize
 	Queued       = queued
 	InFlight     = inFlight
+	InFlightOwn  = inFlightOwn
 	SettleTime   = settleTime
 	HealTimeMost = healTimeMost
 )
@@ -90,7 +91,7 @@ type Desk struct {
 func NewDesk(p Plan, s *dnsserver.Server, writer dns.DecorateWriter) *Desk {
 	d := &Desk{Replies: make(chan []byte, 2*(queued+inFlight))}
 	d.conn = &memory{replies: d.Replies, readWait: make(chan struct{})}
-	d.at.Store(&service{owner: d, plan: p, handed: newHandOff(s, writer)})
+	d.at.Store(newService(d, p, s, writer))
 	d.worker = &worker{conn: d.conn, service: &d.at, counts: new(counts), warned: &d.warned}
 	return d
 }
@@ -109,7 +110,7 @@ func (d *Desk) Counts() (answered, handed, ignored, overflow, panics uint64) {
 }
 
 // Close waits for CoreDNS and ends the desk.
-func (d *Desk) Close() { d.at.Load().handed.close() }
+func (d *Desk) Close() { d.at.Load().close() }
 
 // Spin has the worker handle the same batch again and again.
 func (d *Desk) Spin(b *testing.B, packets ...Packet) {
@@ -126,6 +127,12 @@ func (d *Desk) Spin(b *testing.B, packets ...Packet) {
 		}
 	}
 }
+
+// Own reports whether a packet asks first for a name that is a block's.
+func (r *Routes) Own(packet []byte) bool { return r.own(packet) }
+
+// Reachable returns where a lane at the address sends what finds its sockets.
+func Reachable(at netip.AddrPort) []netip.AddrPort { return reachable(net.UDPAddrFromAddrPort(at)) }
 
 // RefuseListening has the system refuse a socket after so many, RefuseSteering each program.
 func (l *Lanes) RefuseListening(after int, err error) {
@@ -168,7 +175,7 @@ func (l *Lanes) Places(addr string) []int {
 // Settled reports whether packets that go astray are looked after at the address by now.
 func (l *Lanes) Settled(addr string) bool {
 	_, at := l.find(nil, addr)
-	return at != nil && at.settled.Load()
+	return at != nil && at.settled()
 }
 
 // Has reports whether there is a lane at the address.
@@ -197,12 +204,20 @@ func OpenKept(p Plan, s *dnsserver.Server) (*Kept, error) {
 		},
 		unsteer: func(conn) error { return nil },
 		ask:     func(context.Context, netip.AddrPort, [][]byte) error { return os.ErrPermission },
-	}, &service{plan: p, handed: newHandOff(s, nil)}, &ledger{})
+	}, newService(nil, p, s, nil), &ledger{})
 	return k, k.lane.open()
 }
 
 // Decorator returns what CoreDNS's own sockets are decorated with.
 func (k *Kept) Decorator() dns.DecorateWriter { return k.lane.watch(nil) }
+
+// Resize gives the lane so many sockets, as a reload may.
+func (k *Kept) Resize(sockets int) error {
+	s := *k.lane.service.Load()
+	s.plan.Sockets = sockets
+	k.lane.give(&s)
+	return k.lane.resize()
+}
 
 // End ends the lane.
 func (k *Kept) End() { k.lane.end() }

@@ -22,6 +22,8 @@ const (
 	// inFlight is how many packets CoreDNS may be busy with, most of them waiting for an upstream that does not answer.
 	// Beyond these two a packet is dropped: a flood takes no more than some 30 MB.
 	inFlight = 2048
+	// inFlightOwn is the same for questions within the blocks' names, which seldom wait for anything.
+	inFlightOwn = 512
 
 	// shutdownTime is how long to wait for what CoreDNS is busy with: as long as CoreDNS waits when it stops.
 	shutdownTime = 5 * time.Second
@@ -62,12 +64,13 @@ func (c *client) Unwrap() net.Addr { return &c.UDPAddr }
 
 var packets = sync.Pool{New: func() any { return new(handed) }}
 
-// newHandOff starts a hand-off to a server. The writer is the one that the server's own packets have, or nil.
-func newHandOff(target *dnsserver.Server, writer dns.DecorateWriter) *handOff {
+// newHandOff starts a hand-off to a server that may be busy with so many packets. The writer is the one that the
+// server's own packets have, or nil.
+func newHandOff(target *dnsserver.Server, writer dns.DecorateWriter, most int) *handOff {
 	h := &handOff{
 		target:   target,
 		queue:    make(chan *handed, queued),
-		busy:     make(chan struct{}, inFlight),
+		busy:     make(chan struct{}, most),
 		finished: make(chan struct{}),
 	}
 	started := make(chan struct{})

@@ -65,7 +65,7 @@ func (l *Lanes) Serve(owner any, s *dnsserver.Server, writer dns.DecorateWriter)
 	case current == nil:
 		current = l.open(c, s, writer)
 	default:
-		current.give(&service{owner: owner, plan: c.plan, handed: newHandOff(s, writer)})
+		current.give(newService(owner, c.plan, s, writer))
 		if err := current.resize(); err != nil {
 			c.plan.Warn("the fast lane at %s has not the sockets that it shall have: %v", s.Addr, err)
 		}
@@ -86,7 +86,7 @@ func (l *Lanes) open(c *claim, s *dnsserver.Server, writer dns.DecorateWriter) *
 	l.mu.Lock()
 	ledger := l.ledgers[s.Addr]
 	l.mu.Unlock()
-	opened := newLane(k, &service{owner: c.owner, plan: c.plan, handed: newHandOff(s, writer)}, ledger)
+	opened := newLane(k, newService(c.owner, c.plan, s, writer), ledger)
 	if err := opened.open(); err != nil {
 		c.plan.Warn("no fast lane at %s, CoreDNS answers alone: %v", s.Addr, err)
 		return nil
@@ -113,7 +113,7 @@ func (l *Lanes) Release(owner any) {
 			l.forget(addr)
 			ending.Go(current.end)
 		default: // its server comes; until then CoreDNS's part is done by the one that ends
-			current.give(&service{owner: c.owner, plan: c.plan, handed: current.service.Load().handed})
+			current.give(current.service.Load().with(c.owner, c.plan))
 		}
 	}
 }

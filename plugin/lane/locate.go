@@ -20,8 +20,9 @@ const (
 	sightSize = len(key{}) + 2
 	// nowhere is a place that no group has: the kernel then chooses by its own hash, among all sockets of the group.
 	nowhere = 1 << 20
-	// sightTime is how long sights may take. They wait behind the packets that a socket has: 6,000 at most.
-	sightTime = 100 * time.Millisecond
+	// sightTime is how long sights may take. They wait behind the packets that a socket has: 6,000 at most, 30 ms unless
+	// the host is too busy.
+	sightTime = 500 * time.Millisecond
 	// morePlaces is how many more sockets than it knows of a lane thinks of: those of another process, of an instance
 	// that is about to end.
 	morePlaces = 32
@@ -107,19 +108,32 @@ func (l *lane) gather(ctx context.Context, s *search) []int {
 	return places
 }
 
-// reachable returns where a socket of this host reaches one that is bound to the address.
+// reachable returns where this host reaches a socket of its own that is bound to the address. That is nowhere if the
+// address is not one of its interfaces', as with one that another host has taken over: sights never leave the host.
 func reachable(local net.Addr) []netip.AddrPort {
 	udp, ok := local.(*net.UDPAddr)
 	if !ok {
 		return nil
 	}
-	at := udp.AddrPort()
-	if !at.Addr().IsUnspecified() {
-		return []netip.AddrPort{netip.AddrPortFrom(at.Addr().Unmap(), at.Port())}
+	at := netip.AddrPortFrom(udp.AddrPort().Addr().Unmap(), udp.AddrPort().Port())
+	switch {
+	case at.Addr().IsUnspecified():
+		return []netip.AddrPort{
+			netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), at.Port()),
+			netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 2}), at.Port()), // if another server is bound to the first
+			netip.AddrPortFrom(netip.IPv6Loopback(), at.Port()),
+		}
+	case at.Addr().IsLoopback() || isOurs(at.Addr()):
+		return []netip.AddrPort{at}
 	}
-	return []netip.AddrPort{
-		netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), at.Port()),
-		netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 2}), at.Port()), // if another server is bound to the first
-		netip.AddrPortFrom(netip.IPv6Loopback(), at.Port()),
-	}
+	return nil
+}
+
+// isOurs reports whether an interface of this host has the address.
+func isOurs(addr netip.Addr) bool {
+	all, err := net.InterfaceAddrs()
+	return err == nil && slices.ContainsFunc(all, func(a net.Addr) bool {
+		prefix, ok := a.(*net.IPNet)
+		return ok && prefix.IP.Equal(addr.AsSlice())
+	})
 }

@@ -7,6 +7,13 @@ import (
 // chain is what a cut has instead of a number if CoreDNS's chain answers there.
 const chain = -1
 
+// maxName is the length of the longest name in wire form, maxLabel that of the longest label with its length before it
+// (RFC 1035, 2.3.4).
+const (
+	maxName  = 255
+	maxLabel = 64
+)
+
 // Routes tell whose a name is. They never change.
 type Routes struct {
 	cuts   map[string]int // by name, in lower-case wire form: the number of a block, or chain
@@ -54,6 +61,47 @@ func (r *Routes) find(q *pack.Question) int {
 		}
 	}
 	return chain
+}
+
+// own reports whether a packet, however unusual, asks first for a name that is a block's.
+func (r *Routes) own(packet []byte) bool {
+	var name [maxName]byte // in lower case
+	var at [maxName]uint8  // where its labels begin
+	size, count := 0, 0
+	for rest := packet[min(len(packet), headerSize):]; len(rest) > 0; {
+		length := 1 + int(rest[0])
+		if length > maxLabel || length > len(rest) || size+length > maxName {
+			return false
+		}
+		at[count] = uint8(size) //nolint:gosec // less than maxName
+		size += copy(name[size:], rest[:length])
+		if length == 1 {
+			return r.ownOf(lower(name[:size]), at[:count+1])
+		}
+		rest = rest[length:]
+		count++
+	}
+	return false
+}
+
+// ownOf looks for the longest part of a name that has a cut, beginning at each of its labels.
+func (r *Routes) ownOf(name []byte, at []uint8) bool {
+	for _, from := range at[max(0, len(at)-1-r.labels):] {
+		if number, ok := r.cuts[string(name[from:])]; ok {
+			return number != chain
+		}
+	}
+	return false
+}
+
+// lower turns a name into lower case where it stands. The length of a label is less than any letter.
+func lower(name []byte) []byte {
+	for i, c := range name {
+		if 'A' <= c && c <= 'Z' {
+			name[i] = c + 'a' - 'A'
+		}
+	}
+	return name
 }
 
 // empty reports whether no name is a block's.

@@ -194,6 +194,7 @@ func (s *socket) fill(slots []slot) (int, error) {
 	for i := range s.got {
 		slots[i].packet = s.buffers[i][:s.in[i].Len]
 		slots[i].from = client4or6(&s.names[i])
+		slots[i].shared = s.wildcard && isShared(&s.in[i].Hdr, &s.controls[i])
 	}
 	return s.got, nil
 }
@@ -266,27 +267,47 @@ func awaitRoom(fd uintptr) {
 	_, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, sendPatience) //nolint:gosec // sending again tells
 }
 
+// isShared reports whether a packet was sent to a multicast or broadcast address: the kernel gives a copy to each socket
+// of the group. That of a subnet cannot be told on a socket for both families.
+func isShared(hdr *unix.Msghdr, c *control) bool {
+	switch level, data := message(hdr, c); level {
+	case unix.IPPROTO_IPV6:
+		addr := netip.AddrFrom16((*unix.Inet6Pktinfo)(data).Addr).Unmap()
+		return addr.IsMulticast() || addr == broadcast
+	case unix.IPPROTO_IP:
+		info := (*unix.Inet4Pktinfo)(data)
+		return info.Addr != info.Spec_dst
+	}
+	return false
+}
+
+// broadcast is the address of all hosts of a link.
+var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+
+// message returns the level and the data of the control message that came with a packet: IPPROTO_IPV6 and an
+// Inet6Pktinfo, or IPPROTO_IP and an Inet4Pktinfo; -1 if there is none.
+func message(hdr *unix.Msghdr, c *control) (level int32, data unsafe.Pointer) {
+	cmsg := (*unix.Cmsghdr)(unsafe.Pointer(c))
+	none := hdr.Control == nil || hdr.Controllen < unix.SizeofCmsghdr || hdr.Flags&unix.MSG_CTRUNC != 0
+	switch {
+	case none:
+	case cmsg.Level == unix.IPPROTO_IPV6 && cmsg.Type == unix.IPV6_PKTINFO,
+		cmsg.Level == unix.IPPROTO_IP && cmsg.Type == unix.IP_PKTINFO:
+		return cmsg.Level, unsafe.Add(unsafe.Pointer(c), unix.CmsgLen(0))
+	}
+	return -1, nil
+}
+
 // leaveFrom makes the control message that came with a packet one that has the answer leave from the address that the
 // packet was sent to, and returns its size; 0 if the kernel shall choose.
 func leaveFrom(hdr *unix.Msghdr, c *control) int {
-	if hdr.Control == nil || hdr.Controllen < unix.SizeofCmsghdr || hdr.Flags&unix.MSG_CTRUNC != 0 {
-		return 0
-	}
-	cmsg := (*unix.Cmsghdr)(unsafe.Pointer(c))
-	data := unsafe.Add(unsafe.Pointer(c), unix.CmsgLen(0))
-	switch {
-	case cmsg.Level == unix.IPPROTO_IPV6 && cmsg.Type == unix.IPV6_PKTINFO:
-		info := (*unix.Inet6Pktinfo)(data)
-		addr := netip.AddrFrom16(info.Addr)
-		if addr.IsMulticast() {
-			return 0
-		}
-		if !addr.IsLinkLocalUnicast() {
+	switch level, data := message(hdr, c); level {
+	case unix.IPPROTO_IPV6:
+		if info := (*unix.Inet6Pktinfo)(data); !netip.AddrFrom16(info.Addr).IsLinkLocalUnicast() {
 			info.Ifindex = 0 // routes decide which way it goes
 		}
 		return unix.CmsgSpace(unix.SizeofInet6Pktinfo)
-	case cmsg.Level == unix.IPPROTO_IP && cmsg.Type == unix.IP_PKTINFO:
-		// Spec_dst is our address, also of a broadcast.
+	case unix.IPPROTO_IP:
 		(*unix.Inet4Pktinfo)(data).Ifindex = 0
 		return unix.CmsgSpace(unix.SizeofInet4Pktinfo)
 	}

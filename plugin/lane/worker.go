@@ -38,6 +38,7 @@ type slot struct {
 	packet []byte         // whole, as read
 	from   netip.AddrPort // the client, IPv4 as such, without zone
 	answer []byte         // nil: nothing
+	shared bool           // the packet went to all hosts, or to many, and so to each socket
 }
 
 // conn is a socket that gives and takes packets in batches. One worker uses it, but any goroutine may call reply.
@@ -62,13 +63,6 @@ type conn interface {
 	// stop ends a read that waits, and each later one at once.
 	stop()
 	close() error
-}
-
-// service is what an instance of CoreDNS gives to a lane. It never changes; a lane goes from one to the next.
-type service struct {
-	owner  any
-	plan   Plan
-	handed *handOff
 }
 
 // worker answers what comes to one socket.
@@ -193,7 +187,7 @@ func (w *worker) handleFrom(s *service, from, n int, b *batch) (next int) {
 
 // hand hands the packet of a slot to CoreDNS.
 func (w *worker) hand(s *service, i int, b *batch) {
-	if s.handed.take(w.conn, i, &w.slots[i]) {
+	if s.handOff(w.slots[i].packet).take(w.conn, i, &w.slots[i]) {
 		b.handed++
 	} else {
 		b.overflow++
@@ -201,9 +195,10 @@ func (w *worker) hand(s *service, i int, b *batch) {
 }
 
 // isIdle reports whether CoreDNS gives no answer, whatever the packet says: it has no header, or is an answer itself
-// (two servers that a forged packet has set on each other go no further), or nothing can be sent to its port.
+// (two servers that a forged packet has set on each other go no further), or nothing can be sent to its port; or it
+// has a copy of its own.
 func isIdle(at *slot) bool {
-	return len(at.packet) < headerSize || at.packet[2]&response != 0 || at.from.Port() == 0
+	return len(at.packet) < headerSize || at.packet[2]&response != 0 || at.from.Port() == 0 || at.shared
 }
 
 // answer returns the answer of the block that the packet of a slot asks, or nil if CoreDNS shall answer.

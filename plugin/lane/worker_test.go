@@ -1,6 +1,7 @@
 package lane_test
 
 import (
+	"context"
 	"encoding/hex"
 	"fmt"
 	"net/netip"
@@ -53,7 +54,8 @@ func unpacked(tb testing.TB, data []byte) *dns.Msg {
 }
 
 func quiet(b *block) lane.Plan {
-	return lane.Plan{Addr: "dns://:53", Routes: routesTo(b), Warn: func(string, ...any) {}}
+	ignore := func(string, ...any) {}
+	return lane.Plan{Addr: "dns://:53", Routes: routesTo(b), Info: ignore, Warn: ignore}
 }
 
 func TestFind(t *testing.T) {
@@ -200,6 +202,81 @@ func TestHandOffIsBounded(t *testing.T) {
 	desk.Close()
 	if got := chain.asked.Load(); got != most {
 		t.Errorf("CoreDNS was asked %d times, want %d", got, most)
+	}
+}
+
+// A flood of questions whose upstream never answers fills its own part of the hand-off alone.
+func TestHandOffKeepsRoomForOurNames(t *testing.T) {
+	free := make(chan struct{})
+	chain := &slowOutside{free: free}
+	desk := lane.NewDesk(quiet(newBlock(t, "192.0.2.1")), server(t, chain), nil)
+	flood := lane.Packet{Data: packed(t, question("slow.example.", dns.TypeTXT)), From: someone}
+	for overflow := uint64(0); overflow < 2*lane.Queued; {
+		desk.Handle(flood)
+		_, _, _, overflow, _ = desk.Counts()
+	}
+	withOption := question("node.HOME.example.", dns.TypeTXT)
+	withOption.SetEdns0(1232, false)
+	withOption.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: "0123456789abcdef"}}
+	for range 2 * lane.InFlightOwn {
+		desk.Handle(lane.Packet{Data: packed(t, withOption), From: someone})
+		m := unpacked(t, <-desk.Replies)
+		if m.Question[0].Name != "node.HOME.example." {
+			t.Fatalf("the reply to another question: %v", m)
+		}
+	}
+	close(free)
+	desk.Close()
+}
+
+// slowOutside is a plugin that waits with answers to what is not in the block's zone.
+type slowOutside struct {
+	words
+	free chan struct{}
+}
+
+func (h *slowOutside) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
+	if !dns.IsSubDomain("home.example.", strings.ToLower(r.Question[0].Name)) {
+		<-h.free
+	}
+	return h.words.ServeDNS(ctx, w, r)
+}
+
+// FuzzOwn compares how the names of unusual packets are told with how those of the plain ones are.
+func FuzzOwn(f *testing.F) {
+	b := newBlock(f, "192.0.2.1")
+	routes := lane.NewRoutes(map[string]lane.Block{wire("home.example."): b, wire("chain.home.example."): nil})
+	for _, name := range []string{".", "plex.HOME.example.", "x.chain.home.example.", "example.", strings.Repeat("a.", 120) + "home.example."} {
+		f.Add(packed(f, question(name, dns.TypeA)))
+	}
+	f.Add([]byte{})
+	f.Add(make([]byte, 12))
+	f.Add(append(make([]byte, 12), 0xc0, 0x0c))
+	f.Fuzz(func(t *testing.T, packet []byte) {
+		got := routes.Own(packet)
+		var q pack.Question
+		if q.Read(packet) && got != (routes.Find(&q) != nil) {
+			t.Errorf("own: %v, found: %v", got, routes.Find(&q))
+		}
+	})
+}
+
+func TestSightsStayOnTheHost(t *testing.T) {
+	for at, want := range map[string][]string{
+		"127.0.0.53:53":   {"127.0.0.53:53"},
+		"[::1]:53":        {"[::1]:53"},
+		"[::]:53":         {"127.0.0.1:53", "127.0.0.2:53", "[::1]:53"},
+		"0.0.0.0:53":      {"127.0.0.1:53", "127.0.0.2:53", "[::1]:53"},
+		"192.0.2.1:53":    nil, // another host's
+		"[2001:db8::1]:5": nil,
+	} {
+		var got []string
+		for _, a := range lane.Reachable(netip.MustParseAddrPort(at)) {
+			got = append(got, a.String())
+		}
+		if diff := cmp.Diff(got, want); diff != "" {
+			t.Errorf("%s (-got +want):\n%s", at, diff)
+		}
 	}
 }
 

@@ -1,0 +1,28 @@
+package lane
+
+import (
+	"net/netip"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// IsShared reports whether a packet that the kernel says was sent to an address is told to have been sent to many hosts.
+// The local address is given for a socket for IPv4 alone.
+func IsShared(to, local string) bool {
+	var c control
+	hdr := unix.Msghdr{Control: (*byte)(unsafe.Pointer(&c))}
+	cmsg := (*unix.Cmsghdr)(unsafe.Pointer(&c))
+	data := unsafe.Add(unsafe.Pointer(&c), unix.CmsgLen(0))
+	if local == "" {
+		hdr.SetControllen(unix.CmsgSpace(unix.SizeofInet6Pktinfo))
+		cmsg.Level, cmsg.Type = unix.IPPROTO_IPV6, unix.IPV6_PKTINFO
+		(*unix.Inet6Pktinfo)(data).Addr = netip.MustParseAddr(to).As16()
+		return isShared(&hdr, &c)
+	}
+	hdr.SetControllen(unix.CmsgSpace(unix.SizeofInet4Pktinfo))
+	cmsg.Level, cmsg.Type = unix.IPPROTO_IP, unix.IP_PKTINFO
+	info := (*unix.Inet4Pktinfo)(data)
+	info.Addr, info.Spec_dst = netip.MustParseAddr(to).As4(), netip.MustParseAddr(local).As4()
+	return isShared(&hdr, &c)
+}
