@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 func manyFiles(tb testing.TB, metadata string, n int) {
 	tb.Helper()
 	content := []byte(strings.Repeat("poster. ", 512))
-	for i := 0; i < n; i++ {
+	for i := range n {
 		dir := filepath.Join(metadata, "Movies", fmt.Sprintf("%x", i/10%16), fmt.Sprintf("%08x.bundle", i/10), "Contents", "_stored")
 		if i%10 == 0 {
 			if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -119,7 +119,7 @@ func measure(b *testing.B, root string, command func(to string) *exec.Cmd, synce
 		if err != nil {
 			b.Fatalf("%v\n%s", err, out)
 		}
-		memory = max(memory, cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss) //nolint:errcheck // on Linux it is that
+		memory = max(memory, cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss)
 		undo(b, root, to)
 		b.StartTimer()
 	}

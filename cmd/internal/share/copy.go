@@ -19,8 +19,9 @@ var errChanged = errors.New("it changed while it was copied: is a server running
 // copier copies trees: contents, hard links, symbolic links, extended attributes, owners, modes, times and holes.
 // Extended attributes of symbolic links are left out: but for labels that the system gives anew, they have none.
 //
-// What it has written it reads again, and compares: the bytes of a small file, the hashes of a large one. The bytes pass through here for it, so it does not use
-// copy_file_range; where the file system can share them, they are cloned instead, and are the same by that.
+// What it has written it reads again, and compares: the bytes of a small file, the hashes of a large one. The bytes
+// pass through here for it, so it does not use copy_file_range; where the file system can share them, they are cloned
+// instead, and are the same by that.
 type copier struct {
 	*disk
 

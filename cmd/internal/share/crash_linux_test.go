@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -56,12 +57,10 @@ func TestCrash(t *testing.T) {
 		t.Run(way.name, func(t *testing.T) {
 			t.Parallel()
 			rnd := rand.New(rand.NewPCG(uint64(i), 1)) //nolint:gosec // the same run each time
+			root, houses := t.TempDir(), 0
 			build := func() *house {
-				dir, err := os.MkdirTemp(t.TempDir(), "")
-				if err != nil {
-					t.Fatal(err)
-				}
-				h := newHouse(t, dir)
+				houses++
+				h := newHouse(t, filepath.Join(root, strconv.Itoa(houses)))
 				if way.begin != nil {
 					way.begin(h)
 					h.settle()

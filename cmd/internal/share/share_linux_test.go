@@ -1,0 +1,394 @@
+package share_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"plexha/cmd/internal/share"
+)
+
+// TestRefusals: each is told before anything is done, and nothing is.
+func TestRefusals(t *testing.T) {
+	tests := []struct {
+		name  string
+		begin func(h *house)
+		flags []string
+		want  string
+	}{
+		{
+			name: "a link where the folder should be",
+			begin: func(h *house) {
+				h.must(os.RemoveAll(h.of("two", "Media")))
+				h.must(os.Symlink("/tmp", h.of("two", "Media")))
+			},
+			want: "Media' is a link to /tmp, which is not the shared folder",
+		},
+		{
+			name: "a link on the way",
+			begin: func(h *house) {
+				h.must(os.Rename(filepath.Join(h.root, "two"), filepath.Join(h.root, "elsewhere")))
+				h.must(os.Symlink("elsewhere", filepath.Join(h.root, "two")))
+			},
+			want: "is a link, which is not followed: name the folder itself (it leads to elsewhere)",
+		},
+		{
+			name:  "a database in there",
+			begin: func(h *house) { h.put("two/"+library+"/Media/com.plexapp.plugins.library.db", "", 1) },
+			want:  "is a server's own, and is in a folder that should be shared",
+		},
+		{
+			name:  "a file where the shared folder should be",
+			begin: func(h *house) { h.put("both/Media", "", 1) },
+			want:  "both/Media is a file, and should be a folder",
+		},
+		{
+			name: "a server that cannot be seen",
+			begin: func(h *house) {
+				h.put("two/"+library+"/Plug-in Support/Databases/com.plexapp.plugins.library.db", "", 1)
+			},
+			want: "whether the server of two runs cannot be seen from here: without a Corefile its address is not known: stop it, and say so with -stopped two",
+		},
+		{name: "a node that is not here", flags: []string{"-stopped", "three"}, want: "-stopped three: there is no such node here"},
+		{
+			name: "a link that would dangle", flags: []string{"-mode", "symlink"},
+			want: "would lead nowhere in a container, which sees only",
+		},
+		{name: "another mode", flags: []string{"-mode", "copy"}, want: "want bind or symlink"},
+		{name: "no part", flags: []string{"-media-only", "-metadata-only"}, want: "leave nothing"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			h := newHouse(t, t.TempDir())
+			if tt.begin != nil {
+				tt.begin(h)
+			}
+			was := h.look()
+			m := mortalAt(0, before)
+			_, err := h.share(m, "apply", tt.flags...)
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%v, want %q", err, tt.want)
+			}
+			if diff := cmp.Diff(was, h.look()); diff != "" || len(m.calls) > 0 {
+				t.Errorf("%v was done (-want +got):\n%s", m.calls, diff)
+			}
+		})
+	}
+}
+
+// blind is a system on which nobody may read some files, whoever asks.
+type blind struct{ share.System }
+
+func (b blind) Readable(at share.Handle, name string) error {
+	if strings.HasSuffix(name, ".jpg") {
+		return syscall.EACCES
+	}
+	return b.System.Readable(at, name)
+}
+
+func TestUnreadableFilesAreToldAtOnce(t *testing.T) {
+	h := newHouse(t, t.TempDir())
+	_, err := h.share(blind{share.ThisSystem()}, "apply")
+	if n := strings.Count(fmt.Sprint(err), "cannot be read: permission denied"); n != 6 {
+		t.Errorf("%d files are told, want 6:\n%v", n, err)
+	}
+}
+
+// full is a disk on which nothing fits any more after some writes.
+type full struct {
+	share.System
+
+	left int
+}
+
+func (f *full) WriteAt(h share.Handle, p []byte, off int64) error {
+	if f.left--; f.left < 0 {
+		return syscall.ENOSPC
+	}
+	return f.System.WriteAt(h, p, off)
+}
+
+// TestFullDisk: whichever write does not fit, a later apply goes on, and an undo brings all back.
+func TestFullDisk(t *testing.T) {
+	for left := range 14 {
+		h := newHouse(t, t.TempDir())
+		was := withoutShared(h.look())
+		_, err := h.share(&full{share.ThisSystem(), left}, "apply", "-copy")
+		if err == nil || !strings.Contains(err.Error(), "no space left on device") {
+			t.Fatalf("%d writes fit: %v", left, err)
+		}
+		if left%2 == 0 {
+			if _, err := h.share(share.ThisSystem(), "apply", "-copy"); err != nil {
+				t.Errorf("%d writes fit, then more: %v", left, err)
+			}
+		}
+		if _, err := h.share(share.ThisSystem(), "undo"); err != nil {
+			t.Errorf("%d writes fit, then an undo: %v", left, err)
+		}
+		if diff := cmp.Diff(was, withoutShared(h.look())); diff != "" {
+			t.Errorf("%d writes fit (-want +got):\n%s", left, diff)
+		}
+	}
+}
+
+// TestMerge shows what becomes of what two nodes have.
+func TestMerge(t *testing.T) {
+	h := newHouse(t, t.TempDir())
+	out, err := h.share(share.ThisSystem(), "apply")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored := "Metadata/Movies/a/b.bundle/Contents/_stored"
+	find := func(pattern string) string {
+		names, err := filepath.Glob(filepath.Join(h.root, pattern))
+		if err != nil || len(names) != 1 {
+			t.Fatalf("%s: %q, %v", pattern, names, err)
+		}
+		content, err := os.ReadFile(names[0])
+		h.must(err)
+		return string(content)
+	}
+	got := []string{
+		find("both/" + stored + "/same.jpg"), find("both/" + stored + "/newer.jpg"), find("both/" + stored + "/older.jpg"),
+		find("both/Metadata.pre-share-*" + strings.TrimPrefix(stored, "Metadata") + "/newer.jpg"),
+		find("two/" + library + "/Metadata.pre-share-*" + strings.TrimPrefix(stored, "Metadata") + "/older.jpg"),
+		find("both/Metadata/Movies/one.bundle/Info.xml"), find("both/Metadata/Movies/two.bundle/Info.xml"),
+	}
+	want := []string{"alike", "of two", "from one", "of one", "from two", "<one/>", "<two/>"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for _, words := range []string{"-v \"" + h.root + "/both/Media:/config/Library/", "Clean Bundles", "share undo -into"} {
+		if !strings.Contains(out, words) {
+			t.Errorf("%q is not told:\n%s", words, out)
+		}
+	}
+	m := mortalAt(0, before)
+	if out, err := h.share(m, "apply"); err != nil || !strings.Contains(out, "nothing to do") {
+		t.Errorf("once more: %v\n%s", err, out)
+	}
+	if calls := slices.DeleteFunc(m.calls, func(c call) bool { return c.what == "open" }); len(calls) > 0 {
+		t.Errorf("once more: %v is done", calls)
+	}
+}
+
+// TestUndoKeepsWhatIsNew: what the servers have done since is not lost.
+func TestUndoKeepsWhatIsNew(t *testing.T) {
+	for _, flags := range [][]string{nil, {"-copy"}} {
+		h := newHouse(t, t.TempDir())
+		if _, err := h.share(share.ThisSystem(), "apply", flags...); err != nil {
+			t.Fatal(err)
+		}
+		h.put("both/Metadata/Movies/one.bundle/new.jpg", "new", 12)
+		h.put("both/Metadata/Movies/two.bundle/Info.xml", "changed", 12)
+		h.put("one/"+library+"/Media/unmounted", "written without the mount", 12)
+		out, err := h.share(share.ThisSystem(), "undo")
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := strings.Join(h.look(), "\n")
+		for _, name := range []string{"new.jpg", "unmounted", "Info.xml\" 100604 0:0 1578"} {
+			if !strings.Contains(all, name) && os.Getuid() == 0 {
+				t.Errorf("%v: %s is lost\n%s\n%s", flags, name, all, out)
+			}
+		}
+		if !strings.Contains(out, "what was written there since is now") {
+			t.Errorf("%v: it is not told:\n%s", flags, out)
+		}
+	}
+}
+
+func TestPlanDoesNothing(t *testing.T) {
+	h := newHouse(t, t.TempDir())
+	was := h.look()
+	m := mortalAt(0, before)
+	first, err := h.share(m, "plan")
+	h.must(err)
+	second, err := h.share(m, "plan")
+	h.must(err)
+	if diff := cmp.Diff(was, h.look()); diff != "" || len(m.calls) > 0 {
+		t.Errorf("%v was done (-want +got):\n%s", m.calls, diff)
+	}
+	if diff := cmp.Diff(stamp.ReplaceAllString(first, ""), stamp.ReplaceAllString(second, "")); diff != "" {
+		t.Errorf("the same plan (-first +second):\n%s", diff)
+	}
+	h.put("two/"+library+"/Media/localhost/two/index.bif", "another", 9)
+	third, err := h.share(m, "plan")
+	h.must(err)
+	if digest(first) == digest(third) {
+		t.Errorf("the digest of other trees is %s too", digest(third))
+	}
+}
+
+func digest(plan string) string {
+	_, rest, _ := strings.Cut(plan, "-plan ")
+	name, _, _ := strings.Cut(rest, " ")
+	return name
+}
+
+func TestLock(t *testing.T) {
+	h := newHouse(t, t.TempDir())
+	if _, err := h.share(share.ThisSystem(), "apply"); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(filepath.Join(h.root, "both", ".plexha-share", "journal"))
+	h.must(err)
+	defer f.Close()
+	h.must(unix.Flock(int(f.Fd()), unix.LOCK_EX))
+	if _, err := h.share(share.ThisSystem(), "undo"); err == nil || !strings.Contains(err.Error(), share.ErrLocked.Error()) {
+		t.Errorf("%v, want %v", err, share.ErrLocked)
+	}
+}
+
+func TestRunningServer(t *testing.T) {
+	h := newHouse(t, t.TempDir())
+	db := h.of("one", "Plug-in Support", "Databases", "com.plexapp.plugins.library.db")
+	h.put("one/"+library+"/Plug-in Support/Databases/com.plexapp.plugins.library.db", "sqlite", 1)
+	if why := share.Runs(h.of("one")); why != "" {
+		t.Errorf("a server that is stopped: %s", why)
+	}
+	f, err := os.OpenFile(db, os.O_RDWR, 0)
+	h.must(err)
+	defer f.Close()
+	lock := unix.Flock_t{Type: unix.F_RDLCK, Start: 0x40000002, Len: 510} // as SQLite does for a reader
+	h.must(unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &lock))
+	if why := share.Runs(h.of("one")); !strings.Contains(why, "holds a lock on") {
+		t.Errorf("a server with its database open: %q", why)
+	}
+	_, err = h.share(share.ThisSystem(), "apply", "-stopped", "one", "-stopped", "two")
+	if err == nil || !strings.Contains(err.Error(), "the server of one runs") {
+		t.Errorf("%v, want it refused whatever is said", err)
+	}
+}
+
+// TestServerThatAnswers: the Corefile says where the servers are, and one that answers runs.
+func TestServerThatAnswers(t *testing.T) {
+	h := newHouse(t, t.TempDir())
+	for _, node := range []string{"one", "two"} {
+		h.put(node+"/"+library+"/Plug-in Support/Databases/com.plexapp.plugins.library.db", "sqlite", 1)
+	}
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	gone, err := net.Listen("tcp", "127.0.0.1:0")
+	h.must(err)
+	h.must(gone.Close())
+	conf := filepath.Join(h.root, "Corefile")
+	h.put("Corefile", fmt.Sprintf("home.test {\n plex {\n node one %s\n node two %s\n }\n}\n",
+		strings.TrimPrefix(server.URL, "http://"), gone.Addr()), 1)
+	_, err = h.share(share.ThisSystem(), "plan", "-conf", conf)
+	if err == nil || !strings.Contains(err.Error(), "the server of one runs") || strings.Contains(err.Error(), "of two") {
+		t.Errorf("%v, want that the server of one runs, and that of two does not", err)
+	}
+}
+
+// FuzzJournal: whatever a journal holds, reading it ends, and what was read can be told.
+func FuzzJournal(f *testing.F) {
+	h := newHouse(f, f.TempDir())
+	if _, err := h.share(share.ThisSystem(), "apply"); err != nil {
+		f.Fatal(err)
+	}
+	whole, err := os.ReadFile(filepath.Join(h.root, "both", ".plexha-share", "journal"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(whole)
+	f.Add(whole[:len(whole)-3])
+	f.Add(whole[:len(whole)/2])
+	f.Add([]byte("00000000 {}\n"))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		sys := share.ThisSystem()
+		name := filepath.Join(t.TempDir(), "journal")
+		if err := os.WriteFile(name, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		at, err := sys.OpenFolder(share.None, filepath.Dir(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer sys.Close(at)
+		file, err := sys.OpenFile(at, "journal")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer sys.Close(file)
+		ops, states, end, err := share.ReadJournal(sys, file)
+		if len(ops) != len(states) || end > int64(len(content)) {
+			t.Errorf("%v %v %d %v", ops, states, end, err)
+		}
+	})
+}
+
+// TestDamagedJournal: a record that is damaged amid others is no end that was cut off.
+func TestDamagedJournal(t *testing.T) {
+	h := newHouse(t, t.TempDir())
+	if _, err := h.share(share.ThisSystem(), "apply"); err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(h.root, "both", ".plexha-share", "journal")
+	content, err := os.ReadFile(name)
+	h.must(err)
+	content[len(content)/2] ^= 1
+	h.must(os.WriteFile(name, content, 0o600))
+	if _, err := h.share(share.ThisSystem(), "undo"); err == nil || !strings.Contains(err.Error(), "the journal is damaged at byte") {
+		t.Errorf("%v, want it refused", err)
+	}
+}
+
+func TestPathInJournal(t *testing.T) {
+	for _, p := range []share.Path{"", "a b", "\xff\n/\x00"} {
+		text, err := json.Marshal(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got share.Path
+		if err := json.Unmarshal(text, &got); err != nil || got != p {
+			t.Errorf("%q: %q, %v from %s", p, got, err, text)
+		}
+	}
+}
+
+func TestLine(t *testing.T) {
+	total := share.Amount{Entries: 1000, Bytes: 10e9}
+	got := []string{
+		share.Line(total, share.Amount{Entries: 1, Bytes: 5}, 0),
+		share.Line(total, share.Amount{Entries: 500, Bytes: 5e9}, 50*time.Second),
+	}
+	want := []string{"1 of 1000 entries, 5 B of 10 GB", "500 of 1000 entries, 5 GB of 10 GB, 100 MB/s, 50s left"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestQuote(t *testing.T) {
+	for name, want := range map[string]string{
+		"/a/b.c": "/a/b.c", "/a b": "'/a b'", "it's": `'it'\''s'`, "a\nb": `"a\nb"`, "\xff": `"\xff"`, "": "''",
+	} {
+		if got := share.Quote(name); got != want {
+			t.Errorf("%q: %s, want %s", name, got, want)
+		}
+	}
+}
+
+func TestLeaves(t *testing.T) {
+	top := &share.Entry{Name: "Media"}
+	folder := &share.Entry{Name: "a", Parent: top}
+	for target, want := range map[string]bool{
+		"b": false, "../b": false, "../..": true, "/etc": true, "b/../../../c": true, "b/../..": false,
+	} {
+		if got := share.Leaves(&share.Entry{Name: "l", Parent: folder, Target: target}); got != want {
+			t.Errorf("a link in a folder of the tree to %s leaves it: %t, want %t", target, got, want)
+		}
+	}
+}

@@ -1,0 +1,179 @@
+package e2e_test
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"plexha/e2e/internal/gate"
+)
+
+const serverFolder = "Library/Application Support/Plex Media Server"
+
+// shareStage is a folder with two nodes' config folders, and a shared one beside them.
+type shareStage struct {
+	t    *testing.T
+	root string
+}
+
+func newShareStage(t *testing.T) *shareStage {
+	s := &shareStage{t, t.TempDir()}
+	for i, node := range []string{"plex1", "plex2"} {
+		for n := range 5 {
+			s.put(node, fmt.Sprintf("Metadata/Movies/a/%s-%d.bundle/Contents/poster.jpg", node, n), node)
+		}
+		s.put(node, "Metadata/Movies/b/both.bundle/Info.xml", "<xml/>")
+		s.put(node, "Media/localhost/a/"+node+".bif", strings.Repeat("x", 1000*(i+1)))
+	}
+	return s
+}
+
+func (s *shareStage) put(node, name, content string) {
+	s.t.Helper()
+	name = filepath.Join(s.root, node, serverFolder, name)
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(content), 0o644); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// share runs plexctl share about the stage's nodes.
+func (s *shareStage) share(word string, flags ...string) (string, error) {
+	s.t.Helper()
+	args := []string{"share", word, "-into", filepath.Join(s.root, "both")}
+	if word == "plan" || word == "apply" {
+		for _, node := range []string{"plex1", "plex2"} {
+			args = append(args, "-node", node+"="+filepath.Join(s.root, node))
+		}
+	}
+	cmd := exec.CommandContext(s.t.Context(), programs.path(s.t, "plexctl"), append(args, flags...)...)
+	cmd.Dir = s.root // where no Corefile is
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// files returns what the nodes have, with the content.
+func (s *shareStage) files(folder string) map[string]string {
+	s.t.Helper()
+	found := map[string]string{}
+	folder = filepath.Join(s.root, folder)
+	err := filepath.WalkDir(folder, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		content, err := os.ReadFile(name)
+		found[strings.TrimPrefix(name, folder)] = string(content)
+		return err
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return found
+}
+
+// mount mounts a file system of that many inodes at the shared folder.
+func (s *shareStage) mount(options string) {
+	s.t.Helper()
+	at := filepath.Join(s.root, "both")
+	if err := os.MkdirAll(at, 0o755); err != nil {
+		s.t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(s.t.Context(), "mount", "-t", "tmpfs", "-o", options, "tmpfs", at).CombinedOutput(); err != nil {
+		s.t.Fatalf("mounting: %v\n%s", err, out)
+	}
+}
+
+func (s *shareStage) unmount() {
+	_ = exec.Command("umount", "-l", filepath.Join(s.root, "both")).Run() // the folder goes anyway
+}
+
+// TestShare goes through the commands, as a person does.
+func TestShare(t *testing.T) {
+	t.Parallel()
+	s := newShareStage(t)
+	was := [2]map[string]string{s.files("plex1"), s.files("plex2")}
+	plan, err := s.share("plan")
+	if err != nil {
+		t.Fatalf("%v\n%s", err, plan)
+	}
+	_, digest, _ := strings.Cut(plan, "-plan ")
+	digest, _, _ = strings.Cut(digest, " ")
+	if out, err := s.share("apply", "-plan", "0123456789abcdef"); err == nil || !strings.Contains(out, "the plan is "+digest) {
+		t.Errorf("another plan: %v\n%s", err, out)
+	}
+	for _, word := range []string{"apply", "apply"} { // the second one finds nothing to do
+		if out, err := s.share(word); err != nil {
+			t.Fatalf("%s: %v\n%s", word, err, out)
+		}
+	}
+	if n := len(s.files("both")); n < 11 {
+		t.Errorf("%d files are shared, want those of both nodes", n)
+	}
+	out, err := s.share("status")
+	if err != nil || !strings.Contains(out, "plan "+digest+": done") {
+		t.Errorf("status: %v\n%s", err, out)
+	}
+	if out, err := s.share("undo"); err != nil {
+		t.Fatalf("undo: %v\n%s", err, out)
+	}
+	if diff := cmp.Diff(was, [2]map[string]string{s.files("plex1"), s.files("plex2")}); diff != "" {
+		t.Errorf("after the undo (-want +got):\n%s", diff)
+	}
+}
+
+// TestShareOnAFullDisk: what cannot fit is refused, and what does not fit in the end goes on once there is room.
+func TestShareOnAFullDisk(t *testing.T) {
+	gate.Need(t, gate.Root, gate.Tool("mount"))
+	s := newShareStage(t)
+	was := [2]map[string]string{s.files("plex1"), s.files("plex2")}
+	s.mount("size=16k")
+	t.Cleanup(s.unmount)
+	if out, err := s.share("apply"); err == nil || !strings.Contains(out, "free, and the copies need") {
+		t.Errorf("a disk that is too small: %v\n%s", err, out)
+	}
+	s.unmount()
+	// Of the inodes that are free, all are needed for the copies; the journal takes some of them.
+	s.mount("size=4m,nr_inodes=42")
+	out, err := s.share("apply")
+	if err == nil || !strings.Contains(out, "no space left on device: make room and apply again") {
+		t.Fatalf("a disk that gets full: %v\n%s", err, out)
+	}
+	for name := range was[1] {
+		if _, ok := s.files("plex2")[name]; !ok && strings.Contains(name, "/Metadata/") {
+			t.Errorf("a disk that got full: %s is gone, before all is copied", name)
+		}
+	}
+	s.mount("remount,nr_inodes=1000")
+	if out, err := s.share("apply"); err != nil || !strings.Contains(out, "goes on") {
+		t.Fatalf("once there is room: %v\n%s", err, out)
+	}
+	if out, err := s.share("undo"); err != nil {
+		t.Fatalf("undo: %v\n%s", err, out)
+	}
+	if diff := cmp.Diff(was, [2]map[string]string{s.files("plex1"), s.files("plex2")}); diff != "" {
+		t.Errorf("after the undo (-want +got):\n%s", diff)
+	}
+}
+
+// TestShareOnAReadOnlyDisk: nothing begins.
+func TestShareOnAReadOnlyDisk(t *testing.T) {
+	gate.Need(t, gate.Root, gate.Tool("mount"))
+	s := newShareStage(t)
+	s.mount("size=4m,ro")
+	t.Cleanup(s.unmount)
+	was := s.files("plex1")
+	if out, err := s.share("apply"); err == nil || !strings.Contains(out, "is on a file system that is mounted read-only") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if diff := cmp.Diff(was, s.files("plex1")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
