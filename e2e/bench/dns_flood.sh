@@ -37,6 +37,7 @@ ALONE=
 
 # lay makes the others' namespace and the cable. Whoever is spoofed is behind it.
 lay() {
+    local i
     ip link set lo up
     ip netns add "$AWAY"
     trap 'ip netns del "$AWAY"; cleanup' EXIT
