@@ -24,3 +24,6 @@ func (p *Plex) Packed(view zones.View) (n int) {
 	}
 	return n
 }
+
+// Beside puts the plugin into a server block with another one.
+func (p *Plex) Beside(other *Plex) { p.siblings = append(p.siblings, other) }

@@ -11,9 +11,17 @@ import (
 // question is about: the one whose name is asked or, with `spread`, the node or proxy that was chosen for the
 // client; else empty.
 func (p *Plex) Metadata(ctx context.Context, state request.Request) context.Context {
-	origin := p.origin(state)
+	for _, p := range p.siblings {
+		if origin := p.origin(state); origin != "" {
+			return p.metadataOf(ctx, state, origin)
+		}
+	}
+	return ctx
+}
+
+func (p *Plex) metadataOf(ctx context.Context, state request.Request, origin string) context.Context {
 	c := p.current.Load()
-	if origin == "" || c == nil {
+	if c == nil {
 		return ctx
 	}
 	who, err := p.client(c, state)

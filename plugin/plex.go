@@ -4,6 +4,7 @@ package plugin
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 
 	"github.com/coredns/coredns/plugin"
@@ -28,6 +29,10 @@ var log = clog.NewWithPlugin(name)
 type Plex struct {
 	Next plugin.Handler
 
+	// siblings are the blocks of the server block in their order, this one among them. CoreDNS knows one plugin of each
+	// name in a server block: the one that others ask speaks for all of them.
+	siblings []*Plex
+
 	cfg     *corefile.Config
 	fall    fall.F
 	wires   wires
@@ -44,13 +49,21 @@ func (*Plex) Name() string { return name }
 // Ready implements ready.Readiness: the first round of probes has ended, and every probe loop is alive.
 // With `ready { monitor continuously }` a loop that stalls later shows as well.
 func (p *Plex) Ready() bool {
-	c := p.current.Load()
-	return c != nil && c.snap.Ready && len(p.stalled()) == 0
+	return !slices.ContainsFunc(p.siblings, func(p *Plex) bool {
+		c := p.current.Load()
+		return c == nil || !c.snap.Ready || len(p.stalled()) > 0
+	})
 }
 
 // CacheBypassZones implements cache.ZoneBypasser: an answer depends on who asks, which the cache's key does
 // not know, so that one view's answer would reach the other.
-func (p *Plex) CacheBypassZones() []string { return p.cfg.Cluster.Origins }
+func (p *Plex) CacheBypassZones() []string {
+	var out []string
+	for _, p := range p.siblings {
+		out = append(out, p.cfg.Cluster.Origins...)
+	}
+	return out
+}
 
 // ServeDNS implements [plugin.Handler].
 func (p *Plex) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {

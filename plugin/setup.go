@@ -33,11 +33,13 @@ func setup(c *caddy.Controller) error {
 	server := dnsserver.GetConfig(c)
 	lanes := ofInstance[lanes](c)
 	block := lanes.join(c, server)
+	var siblings []*Plex
 	for _, cfg := range configs {
 		p, err := newPlex(cfg, server.Root)
 		if err != nil {
 			return refuse(err)
 		}
+		siblings = append(siblings, p)
 		server.AddPlugin(func(next plugin.Handler) plugin.Handler {
 			p.Next = next
 			return p
@@ -58,6 +60,9 @@ func setup(c *caddy.Controller) error {
 			p.Stop()
 			return nil
 		})
+	}
+	for _, p := range siblings {
+		p.siblings = siblings
 	}
 	handOver(c)
 	return nil
@@ -148,6 +153,7 @@ func newPlex(cfg *corefile.Config, root string) (*Plex, error) {
 	if err := p.statics.load(); err != nil {
 		return nil, err
 	}
+	p.siblings = []*Plex{p}
 	p.fall = fall.F{Zones: slices.Clone(cfg.Fallthrough)}
 	p.wires = wiresOf(cfg)
 	return p, nil

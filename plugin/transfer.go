@@ -18,9 +18,15 @@ var errNoAddress = errors.New("the external address is not known, so the zone is
 
 // Transfer implements [transfer.Transferer] with the external view.
 func (p *Plex) Transfer(zone string, serial uint32) (<-chan []dns.RR, error) {
-	if !slices.Contains(p.cfg.Cluster.Origins, zone) {
-		return nil, transfer.ErrNotAuthoritative
+	for _, p := range p.siblings {
+		if slices.Contains(p.cfg.Cluster.Origins, zone) {
+			return p.transfer(zone, serial)
+		}
 	}
+	return nil, transfer.ErrNotAuthoritative
+}
+
+func (p *Plex) transfer(zone string, serial uint32) (<-chan []dns.RR, error) {
 	z := p.current.Load().zone(zone, client{view: zones.External})
 	if z.failing {
 		return nil, errNoAddress
