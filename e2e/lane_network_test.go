@@ -57,7 +57,7 @@ func TestLaneAddresses(t *testing.T) {
 			for _, addr := range tc.there {
 				asksAt(t, n.there, p, addr)
 			}
-			want := float64(len(laneTypes) * (len(tc.here) + len(tc.there)))
+			want := float64(len(networkTypes) * (len(tc.here) + len(tc.there)))
 			eventually(t, 5*time.Second, func() error {
 				if got := laneAnswers(t, p) - before; got != want {
 					return fmt.Errorf("the lanes have answered %v times, want %v", got, want)
@@ -68,8 +68,8 @@ func TestLaneAddresses(t *testing.T) {
 	}
 }
 
-// laneTypes are asked at each address: an answer, one without records, and a text.
-var laneTypes = []uint16{dns.TypeA, dns.TypeMX, dns.TypeTXT}
+// networkTypes are asked at each address: an answer, one without records, and a text.
+var networkTypes = []uint16{dns.TypeA, dns.TypeMX, dns.TypeTXT}
 
 // networkPlexdns starts a plexdns in a network namespace, and returns when its lanes have sockets.
 func networkPlexdns(t *testing.T, n *network, bind string, lanes int) *plexdns {
@@ -106,7 +106,7 @@ func laneSeries(t *testing.T, p *plexdns, name string) (values []float64) {
 		// Not by net/http, which would connect on another thread.
 		conn, err := net.DialTimeout("tcp", "127.0.0.1:9153", time.Second)
 		if err != nil {
-			return nil //nolint:nilerr // not yet
+			return nil // not yet
 		}
 		defer conn.Close()
 		if _, err := fmt.Fprint(conn, "GET /metrics HTTP/1.0\r\n\r\n"); err != nil {
@@ -141,7 +141,7 @@ func asksAt(t *testing.T, ns string, p *plexdns, addr string) {
 	t.Helper()
 	at := netip.AddrPortFrom(netip.MustParseAddr(addr), p.addr.Port())
 	inNamespace(t, ns, func() error {
-		for _, qtype := range laneTypes {
+		for _, qtype := range networkTypes {
 			m, err := dns.Exchange(new(dns.Msg).SetQuestion(mainName, qtype), at.String())
 			if err != nil {
 				return fmt.Errorf("asking %s: %w", at, err)

@@ -38,7 +38,7 @@ func newLaned(t *testing.T, lines ...string) *laned {
 	t.Helper()
 	metrics := netip.AddrPortFrom(inside, freePort(t, inside))
 	file := filepath.Join(t.TempDir(), "inside.zone")
-	writeFile(t, file, "box A 192.0.2.1\n*.wild A 192.0.2.2\nalias CNAME box\nsub NS ns.sub\nns.sub A 192.0.2.3\n")
+	writeFile(t, file, "box A 192.0.2.1\n*.wild A 192.0.2.2\nalias CNAME box\nsub NS dns.sub\ndns.sub A 192.0.2.3\n")
 	l := &laned{at: "http://" + metrics.String() + "/metrics", config: homeConfig{
 		proxies: 1, still: true, lines: append([]string{"zonefile internal " + file}, lines...),
 		plugins: []string{"nsid here", "prometheus " + metrics.String()},
@@ -68,15 +68,28 @@ func (l *laned) settle() {
 }
 
 // counters returns the counters and gauges whose names begin so, without the address of the server.
-func (l *laned) counters(prefix string) map[string]float64 {
+func (l *laned) counters(prefixes ...string) map[string]float64 {
 	l.tb.Helper()
 	out := map[string]float64{}
-	for line := range strings.Lines(scrape(l.tb, l.at, prefix).text) {
-		series, value, _ := cutLast(strings.TrimSpace(line), " ")
-		if n, err := strconv.ParseFloat(value, 64); err == nil && !strings.HasPrefix(line, "#") {
-			out[strings.ReplaceAll(series, "dns://"+l.dns.addr.String(), "HERE")] = n
+	for _, prefix := range prefixes {
+		for line := range strings.Lines(scrape(l.tb, l.at, prefix).text) {
+			series, value, _ := cutLast(strings.TrimSpace(line), " ")
+			if n, err := strconv.ParseFloat(value, 64); err == nil && !strings.HasPrefix(line, "#") {
+				out[strings.ReplaceAll(series, "dns://"+l.dns.addr.String(), "HERE")] = n
+			}
 		}
 	}
+	return out
+}
+
+// since returns what of them has changed, and by how much.
+func (l *laned) since(before map[string]float64, prefixes ...string) map[string]float64 {
+	l.tb.Helper()
+	out := l.counters(prefixes...)
+	for series := range out {
+		out[series] -= before[series]
+	}
+	maps.DeleteFunc(out, func(_ string, n float64) bool { return n == 0 })
 	return out
 }
 
@@ -115,46 +128,53 @@ type laneQuestion struct {
 	lane   bool
 }
 
-// laneQuestions are all managed names and others, with types and options of all kinds.
-func laneQuestions(tb testing.TB) []laneQuestion {
-	tb.Helper()
-	option := func(o dns.EDNS0) func(*dns.Msg) {
-		return func(m *dns.Msg) {
-			m.SetEdns0(dns.DefaultMsgSize, false)
-			m.IsEdns0().Option = []dns.EDNS0{o}
-		}
+// laneWays are the ways in which each question is asked, and whether the lane answers what is asked so.
+var laneWays = []struct {
+	name string
+	edit func(*dns.Msg)
+	lane bool
+}{
+	{"", func(*dns.Msg) {}, true},
+	{" +ednsbufsize=512", func(m *dns.Msg) { m.SetEdns0(512, false) }, true},
+	{" +ednsbufsize=4096", func(m *dns.Msg) { m.SetEdns0(4096, false) }, true},
+	{" +do", func(m *dns.Msg) { m.SetEdns0(1232, true) }, true},
+	{" +cd +ad +nord", func(m *dns.Msg) { m.CheckingDisabled, m.AuthenticatedData, m.RecursionDesired = true, true, false }, true},
+	{" in capitals", func(m *dns.Msg) { m.Question[0].Name = strings.ToUpper(m.Question[0].Name) }, true},
+	{" +nsid", option(&dns.EDNS0_NSID{Code: dns.EDNS0NSID}), false},
+	{" +cookie", option(&dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: "0123456789abcdef"}), false},
+	{" +subnet", option(&dns.EDNS0_SUBNET{
+		Code: dns.EDNS0SUBNET, Family: 1, SourceNetmask: 24, Address: net.IPv4(192, 0, 2, 0).To4(),
+	}), false},
+}
+
+func option(o dns.EDNS0) func(*dns.Msg) {
+	return func(m *dns.Msg) {
+		m.SetEdns0(dns.DefaultMsgSize, false)
+		m.IsEdns0().Option = []dns.EDNS0{o}
 	}
-	ways := []struct {
-		name string
-		edit func(*dns.Msg)
-		lane bool
-	}{
-		{"", func(*dns.Msg) {}, true},
-		{" +ednsbufsize=512", func(m *dns.Msg) { m.SetEdns0(512, false) }, true},
-		{" +ednsbufsize=4096", func(m *dns.Msg) { m.SetEdns0(4096, false) }, true},
-		{" +do", func(m *dns.Msg) { m.SetEdns0(1232, true) }, true},
-		{" +cd +ad +nord", func(m *dns.Msg) { m.CheckingDisabled, m.AuthenticatedData, m.RecursionDesired = true, true, false }, true},
-		{" in capitals", func(m *dns.Msg) { m.Question[0].Name = strings.ToUpper(m.Question[0].Name) }, true},
-		{" +nsid", option(&dns.EDNS0_NSID{Code: dns.EDNS0NSID}), false},
-		{" +cookie", option(&dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: "0123456789abcdef"}), false},
-		{" +subnet", option(&dns.EDNS0_SUBNET{
-			Code: dns.EDNS0SUBNET, Family: 1, SourceNetmask: 24, Address: net.IPv4(192, 0, 2, 0).To4(),
-		}), false},
-	}
-	names := map[string]bool{
+}
+
+// laneNames are all managed names and others, and laneTypes what they are asked for, with whether the lane answers.
+var (
+	laneNames = map[string]bool{
 		mainName: true, zone: true, "plex1." + zone: true, "plex2." + zone: true, "ns1." + zone: true,
 		"_status." + zone: true, "_status.plex." + zone: true, "_status.plex1." + zone: true, "nothing." + zone: true,
 		"a.b." + mainName: true, "x.wild." + zone: true, "wild." + zone: true, "box." + zone: true,
 		"_acme-challenge." + zone: false, "example.org.": false, "x.sub." + zone: false,
 	}
-	types := map[uint16]bool{
+	laneTypes = map[uint16]bool{
 		dns.TypeA: true, dns.TypeAAAA: true, dns.TypeTXT: true, dns.TypeSOA: true, dns.TypeNS: true, dns.TypeMX: true,
 		dns.TypeHTTPS: true, 300: true, dns.TypeANY: false, dns.TypeDS: false, dns.TypeAXFR: false,
 	}
+)
+
+// laneQuestions are all of these.
+func laneQuestions(tb testing.TB) []laneQuestion {
+	tb.Helper()
 	var all []laneQuestion
-	for _, name := range slices.Sorted(maps.Keys(names)) {
-		for _, qtype := range slices.Sorted(maps.Keys(types)) {
-			for i, way := range ways {
+	for _, name := range slices.Sorted(maps.Keys(laneNames)) {
+		for _, qtype := range slices.Sorted(maps.Keys(laneTypes)) {
+			for _, way := range laneWays {
 				for _, from := range []netip.Addr{inside, outside} {
 					m := new(dns.Msg).SetQuestion(name, qtype)
 					m.Id = uint16(len(all)) //nolint:gosec // the number of the question
@@ -163,11 +183,10 @@ func laneQuestions(tb testing.TB) []laneQuestion {
 					if err != nil {
 						tb.Fatal(err)
 					}
-					// What is delegated inside does not exist outside.
-					denied := name == "x.sub."+zone && from == outside
+					denied := name == "x.sub."+zone && from == outside // what is delegated inside does not exist there
 					all = append(all, laneQuestion{
-						text: fmt.Sprintf("%s %s%s from %s", name, dns.Type(qtype), ways[i].name, from), from: from, packet: packet,
-						lane: (names[name] || denied) && types[qtype] && way.lane,
+						text: fmt.Sprintf("%s %s%s from %s", name, dns.Type(qtype), way.name, from), from: from, packet: packet,
+						lane: (laneNames[name] || denied) && laneTypes[qtype] && way.lane,
 					})
 				}
 			}
@@ -181,28 +200,34 @@ func (l *laned) answers(all []laneQuestion) map[string]string {
 	l.tb.Helper()
 	out := map[string]string{}
 	for _, from := range []netip.Addr{inside, outside} {
-		d := net.Dialer{LocalAddr: net.UDPAddrFromAddrPort(netip.AddrPortFrom(from, 0))}
-		conn, err := d.DialContext(l.tb.Context(), "udp", l.dns.addr.String())
-		if err != nil {
-			l.tb.Fatal(err)
-		}
-		defer conn.Close()
-		buf := make([]byte, dns.MaxMsgSize)
-		for _, q := range all {
-			if q.from != from {
-				continue
-			}
-			if err := errors.Join(conn.SetDeadline(time.Now().Add(5*time.Second)), second(conn.Write(q.packet))); err != nil {
-				l.tb.Fatal(err)
-			}
-			n, err := conn.Read(buf)
-			if err != nil {
-				l.tb.Fatalf("%s: %v", q.text, err)
-			}
-			out[q.text] = hex.EncodeToString(buf[:n])
-		}
+		l.answersTo(from, all, out)
 	}
 	return out
+}
+
+// answersTo asks the questions of one client.
+func (l *laned) answersTo(from netip.Addr, all []laneQuestion, out map[string]string) {
+	l.tb.Helper()
+	d := net.Dialer{LocalAddr: net.UDPAddrFromAddrPort(netip.AddrPortFrom(from, 0))}
+	conn, err := d.DialContext(l.tb.Context(), "udp", l.dns.addr.String())
+	if err != nil {
+		l.tb.Fatal(err)
+	}
+	defer conn.Close()
+	buf := make([]byte, dns.MaxMsgSize)
+	for _, q := range all {
+		if q.from != from {
+			continue
+		}
+		if err := errors.Join(conn.SetDeadline(time.Now().Add(5*time.Second)), second(conn.Write(q.packet))); err != nil {
+			l.tb.Fatal(err)
+		}
+		n, err := conn.Read(buf)
+		if err != nil {
+			l.tb.Fatalf("%s: %v", q.text, err)
+		}
+		out[q.text] = hex.EncodeToString(buf[:n])
+	}
 }
 
 func second(_ int, err error) error { return err }
@@ -233,37 +258,21 @@ func TestLaneAnswersAsCoreDNSDoes(t *testing.T) {
 // of those that CoreDNS does, to the last one; and each question is counted as answered or handed on.
 func TestLaneCountsAsCoreDNSDoes(t *testing.T) {
 	t.Parallel()
-	on, off := newLaned(t), newLaned(t, "lane off")
-	all := laneQuestions(t)
-	names := []string{
+	asked := []string{
 		"coredns_dns_requests_total", "coredns_dns_responses_total", "coredns_dns_do_requests_total", "coredns_plex_answers_total",
 	}
-	counters := func(l *laned) map[string]float64 {
-		out := map[string]float64{}
-		for _, name := range names {
-			maps.Copy(out, l.counters(name))
-		}
-		return out
-	}
-	since := func(l *laned, before map[string]float64) map[string]float64 {
-		out := counters(l)
-		for series := range out {
-			if out[series] -= before[series]; out[series] == 0 {
-				delete(out, series)
-			}
-		}
-		return out
-	}
-	onBefore, offBefore := counters(on), counters(off)
+	on, off := newLaned(t), newLaned(t, "lane off")
+	all := laneQuestions(t)
+	onBefore, offBefore := on.counters(asked...), off.counters(asked...)
 	lane := on.counters("coredns_plex_lane")
 	on.answers(all)
 	off.answers(all)
-	want := since(off, offBefore)
+	want := off.since(offBefore, asked...)
 	if len(want) < 20 {
 		t.Fatalf("CoreDNS counts %v only", want)
 	}
 	eventually(t, 5*time.Second, func() error { // the last answer is counted when it has been sent
-		if diff := cmp.Diff(want, since(on, onBefore)); diff != "" {
+		if diff := cmp.Diff(want, on.since(onBefore, asked...)); diff != "" {
 			return fmt.Errorf("counters (-lane off +lane on):\n%s", diff)
 		}
 		return nil
@@ -276,12 +285,8 @@ func TestLaneCountsAsCoreDNSDoes(t *testing.T) {
 			want[`coredns_plex_lane_handed_total{server="HERE"}`]++
 		}
 	}
-	got := on.counters("coredns_plex_lane")
-	for series := range got {
-		if got[series] -= lane[series]; got[series] == 0 || strings.Contains(series, "_batch_size") {
-			delete(got, series)
-		}
-	}
+	got := on.since(lane, "coredns_plex_lane")
+	maps.DeleteFunc(got, func(series string, _ float64) bool { return strings.Contains(series, "_batch_size") })
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("what the lane counts (-want +got):\n%s", diff)
 	}
