@@ -116,8 +116,10 @@ func changes(t testing.TB, h *house) []func(version int) {
 			h.show()
 		},
 		func(int) { h.revive("plex1") },
+		func(int) { h.kill("plex3") },
 		func(v int) { h.board.SetLocal(addrs(fmt.Sprintf("192.168.1.%d", 100+v%100)), nil, began); h.show() },
 		func(int) { h.says("plex2", board.OK) },
+		func(int) { h.revive("plex3") },
 		func(int) { h.says("cable", board.Failed, board.Failed) },
 		func(int) { h.says("cable", board.OK, board.OK) },
 	}
@@ -126,13 +128,21 @@ func changes(t testing.TB, h *house) []func(version int) {
 // TestEveryAnswerIsThatOfASnapshot asks the lane, and beside it the chain, while everything changes that an answer is
 // made of. Each answer is, byte for byte, that of one version that was served between the question and the answer.
 func TestEveryAnswerIsThatOfASnapshot(t *testing.T) {
-	const versions, askers = 150, 3
-	dir := t.TempDir()
-	in, out := file(t, dir, "in", "x A 192.0.2.1"), file(t, dir, "out", "x A 192.0.2.1")
-	h := newHouseAt(t, dir, nil,
-		"node plex1 192.168.1.11", "node plex2 192.168.1.12", "internal 192.168.1.0/24", "answer nodes all", "fallthrough",
-		"uplink fibre 203.0.113.7 probe tcp 192.0.2.1:1", "uplink cable 203.0.113.8 probe tcp 192.0.2.2:1",
-		"zonefile internal "+in, "zonefile external "+out)
+	for _, how := range []string{"all", "spread"} {
+		t.Run(how, func(t *testing.T) {
+			dir := t.TempDir()
+			in, out := file(t, dir, "in", "x A 192.0.2.1"), file(t, dir, "out", "x A 192.0.2.1")
+			testHistory(t, newHouseAt(t, dir, nil,
+				"node plex1 192.168.1.11", "node plex2 192.168.1.12", "node plex3 192.168.1.13", "internal 192.168.1.0/24",
+				"answer nodes "+how, "fallthrough",
+				"uplink fibre 203.0.113.7 probe tcp 192.0.2.1:1", "uplink cable 203.0.113.8 probe tcp 192.0.2.2:1",
+				"zonefile internal "+in, "zonefile external "+out))
+		})
+	}
+}
+
+func testHistory(t *testing.T, h *house) {
+	const versions, askers = 100, 3
 	y := &history{t: t, h: h, c: coreDNS(t, h), questions: changing(t)}
 	y.next(func(v int) { marked(t, h, v) })
 
@@ -173,6 +183,9 @@ func TestEveryAnswerIsThatOfASnapshot(t *testing.T) {
 	}
 }
 
+// inHouse are the clients inside.
+var inHouse = netip.MustParsePrefix("192.168.1.0/24")
+
 // changing are questions whose answers change.
 func changing(t testing.TB) []sent {
 	t.Helper()
@@ -206,9 +219,12 @@ func changing(t testing.TB) []sent {
 		{"marker.", dns.TypeTXT, outside},
 		{"www.", dns.TypeA, outside},
 	} {
-		s := askIn(t, q.name+zone, q.qtype, manner{"EDNS", edns(1232, 0)}, rng)
-		s.from = netip.MustParseAddr(q.from)
-		out = append(out, s)
+		for _, from := range clients {
+			s := askIn(t, q.name+zone, q.qtype, manner{"EDNS", edns(1232, 0)}, rng)
+			if s.from = from; from.String() == q.from || q.from == inside && q.qtype == dns.TypeA && inHouse.Contains(from) {
+				out = append(out, s)
+			}
+		}
 	}
 	return out
 }
