@@ -68,12 +68,14 @@ type layer struct {
 	owners map[string]*owner
 	wire   map[string]*owner // the same by lower-case wire form
 	count  int               // of answers, those of the layers below included
+	wild   bool              // there are wildcards, here or below
 }
 
+// newLayer returns a layer without names on another one. All know the origin: one that knows nothing else is left out.
 func newLayer(under *layer) *layer {
-	l := &layer{under: under, owners: map[string]*owner{}, wire: map[string]*owner{}}
-	if under != nil {
-		l.count = under.count
+	l := &layer{owners: map[string]*owner{}, wire: map[string]*owner{}}
+	if under != nil && (under.under != nil || len(under.owners) > 1) {
+		l.under, l.count, l.wild = under, under.count, under.wild
 	}
 	return l
 }
@@ -108,6 +110,7 @@ func (l *layer) add(name string) *owner {
 	if wire := wireOf(name); wire != "" {
 		l.wire[wire] = o
 	}
+	l.wild = l.wild || strings.HasPrefix(name, "*.")
 	return o
 }
 
@@ -147,6 +150,9 @@ func (l *layer) stand(q *pack.Question) (own, closest *owner) {
 		parent := q.Parent(i)
 		if closest = l.ofWire(parent); closest == nil {
 			continue
+		}
+		if !l.wild {
+			return nil, closest
 		}
 		var buf [2 + 256]byte
 		wildcard := append(append(buf[:0], 1, '*'), parent...)
