@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"plexha/e2e/internal/gate"
 )
 
@@ -50,20 +52,20 @@ func machine(t *testing.T) string {
 	for _, target := range targets {
 		text, err := os.ReadFile(target)
 		if err == nil {
-			err = os.WriteFile(filepath.Join(root, "usr/lib/systemd/system", filepath.Base(target)), text, 0o600)
+			err = os.WriteFile(filepath.Join(root, "usr", "lib", "systemd", "system", filepath.Base(target)), text, 0o600)
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	writeFile(t, filepath.Join(root, "etc/systemd/system/docker.service"), "[Service]\nExecStart=/usr/bin/docker\n")
+	writeFile(t, filepath.Join(root, "etc", "systemd", "system", "docker.service"), "[Service]\nExecStart=/usr/bin/docker\n")
 	return root
 }
 
 // verify has systemd look at a unit, and returns what it has against it.
 func verify(t *testing.T, root, name, text string) string {
 	t.Helper()
-	writeFile(t, filepath.Join(root, "etc/systemd/system", name), text)
+	writeFile(t, filepath.Join(root, "etc", "systemd", "system", name), text)
 	cmd := exec.CommandContext(t.Context(), "systemd-analyze", "verify", "--man=no", "--root="+root, name)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -284,4 +286,87 @@ func TestPlexproxyTellsItsManager(t *testing.T) {
 	if c.proc.output.count("service manager") > 0 {
 		t.Error("it complains of its manager")
 	}
+}
+
+// TestSystemdRunsPrograms: a real systemd starts both programs with their units as they are printed, with the rights
+// that they leave; reloads them, starts them again when they are frozen, and stops them.
+func TestSystemdRunsPrograms(t *testing.T) {
+	t.Parallel()
+	gate.Need(t, gate.Namespaces, gate.Tool("/lib/systemd/systemd"), gate.Tool("systemctl"))
+	dir := t.TempDir()
+	for _, folder := range []string{"units", "bin"} {
+		if err := os.Mkdir(filepath.Join(dir, folder), 0o755); err != nil { //nolint:gosec // the programs' user reads there
+			t.Fatal(err)
+		}
+	}
+	corefile := filepath.Join(dir, "var-lib", "Corefile")           // which is /var/lib there: the units hide /tmp
+	if err := os.Mkdir(filepath.Dir(corefile), 0o755); err != nil { //nolint:gosec // likewise
+		t.Fatal(err)
+	}
+	text := "home.test {\nplex {\nnode plex1 127.0.0.1\nproxy 127.0.0.1\ninternal 127.0.0.0/8\nuplink wan 203.0.113.7\n" +
+		"tls internal\nlisten fd/3 http://fd/4\nfallthrough\n}\nerrors\n}\n"
+	for name, content := range map[string]string{
+		corefile: text, "look.sh": readFile(t, "testdata/systemd/look.sh"),
+		"units/plexdns.service":   unitText(t, "plexdns", "-conf", writeTemp(t, text)),
+		"units/plexproxy.service": unitText(t, "plexproxy", "-conf", writeTemp(t, text)),
+		"units/plexproxy.socket":  unitText(t, "plexproxy", "-socket", "-conf", writeTemp(t, text)),
+		"bin/plexdns":             readFile(t, programs.released(t, "plexdns")),
+		"bin/plexproxy":           readFile(t, programs.released(t, "plexproxy")),
+	} {
+		if !filepath.IsAbs(name) {
+			name = filepath.Join(dir, name)
+		}
+		if strings.Contains(name, "/units/") {
+			content = regexp.MustCompile(`-conf \S+/Corefile`).ReplaceAllString(content, "-conf /var/lib/Corefile")
+		}
+		if err := os.WriteFile(name, []byte(content), 0o755); err != nil { //nolint:gosec // likewise
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.CommandContext(t.Context(), "unshare", "--mount", "--pid", "--fork", "--kill-child", "--uts", "--ipc", "--net",
+		"--cgroup", "--mount-proc", "sh", "testdata/systemd/boot.sh", dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	p := startProcess(t, "", cmd)
+	_ = p.wait(t, 2*time.Minute) // the code is what systemd ends with
+	want := `systemctl is-active plexdns = active
+plexdns: user plexha:plexha, capabilities 400
+systemctl is-active plexproxy = active
+plexproxy: user plexha:plexha, capabilities 
+state: 2770 plexha:plexha
+plexdns reloads
+systemctl is-active plexdns = active
+plexproxy reloads
+systemctl is-active plexproxy = active
+restarts plexdns = 0
+restarts plexdns = 1
+systemctl is-active plexdns = active
+plexdns: success
+restarts plexproxy = 0
+restarts plexproxy = 1
+systemctl is-active plexproxy = active
+plexproxy: success
+`
+	if diff := cmp.Diff(want, readFile(t, filepath.Join(dir, "look.log"))); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+		for _, program := range []string{"plexdns", "plexproxy"} {
+			t.Logf("%s:\n%s", program, readFile(t, filepath.Join(dir, program+".log")))
+		}
+	}
+}
+
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// writeTemp writes a Corefile to a folder of its own, and returns its name.
+func writeTemp(t *testing.T, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "Corefile")
+	writeFile(t, file, text)
+	return file
 }
