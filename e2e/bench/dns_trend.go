@@ -6,8 +6,9 @@ import (
 	"slices"
 )
 
-// trend prints how memory went, from a file of lines with seconds and KiB: at the first, the least and the most of
-// it, and by how much it grew in an hour, as the median of the second half beside that of the first.
+// trend prints how memory went, from a file of lines with seconds and KiB: at first, the least and the most of it, and
+// by how much it grew in an hour, as the median of the last quarter beside that of the second. In the first one a
+// program has not yet seen everything.
 func trend(args []string, w io.Writer) error {
 	if len(args) != 1 {
 		return errUsage
@@ -27,10 +28,10 @@ func trend(args []string, w io.Writer) error {
 	if len(kibs) < 4 {
 		return fmt.Errorf("reading the memory: %d lines, want 4 or more", len(kibs))
 	}
-	half := len(kibs) / 2
-	early, late := middle(kibs[:half]), middle(kibs[half:])
-	hours := (middle(at[half:]) - middle(at[:half])) / 3600
-	_, err = fmt.Fprintf(w, "memory: %.1f MiB at first, then %.1f to %.1f; %.1f in the first half, %.1f in the second: "+
+	n := len(kibs) / 4
+	early, late := middle(kibs[n:2*n]), middle(kibs[len(kibs)-n:])
+	hours := (middle(at[len(at)-n:]) - middle(at[n:2*n])) / 3600
+	_, err = fmt.Fprintf(w, "memory: %.1f MiB at first, then %.1f to %.1f; %.1f in the second quarter, %.1f in the last: "+
 		"%+.1f%%, %+.1f MiB an hour\n", kibs[0]/1024, slices.Min(kibs)/1024, slices.Max(kibs)/1024, early/1024, late/1024,
 		(late/early-1)*100, (late-early)/1024/hours)
 	return err
