@@ -177,3 +177,33 @@ func TestShareOnAReadOnlyDisk(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// TestShareWhileMounted: what a mount covers is not taken for what is there.
+func TestShareWhileMounted(t *testing.T) {
+	gate.Need(t, gate.Root, gate.Tool("mount"))
+	s := newShareStage(t)
+	was := [2]map[string]string{s.files("plex1"), s.files("plex2")}
+	if out, err := s.share("apply"); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	point := filepath.Join(s.root, "plex1", serverFolder, "Metadata")
+	cmd := exec.CommandContext(t.Context(), "mount", "--bind", filepath.Join(s.root, "both", "Metadata"), point)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("mounting: %v\n%s", err, out)
+	}
+	unmount := func() { _ = exec.Command("umount", point).Run() } // the second time it is not mounted any more
+	t.Cleanup(unmount)
+	if out, err := s.share("apply"); err != nil || !strings.Contains(out, "nothing to do") {
+		t.Errorf("once more: %v\n%s", err, out)
+	}
+	if out, err := s.share("undo"); err == nil || !strings.Contains(out, "is mounted at") {
+		t.Errorf("undo while it is mounted: %v\n%s", err, out)
+	}
+	unmount()
+	if out, err := s.share("undo"); err != nil {
+		t.Errorf("undo: %v\n%s", err, out)
+	}
+	if diff := cmp.Diff(was, [2]map[string]string{s.files("plex1"), s.files("plex2")}); diff != "" {
+		t.Errorf("after the undo (-want +got):\n%s", diff)
+	}
+}

@@ -232,7 +232,12 @@ func (c *copier) link(from, to spot, st Stat) error {
 }
 
 // dress gives a copy all that its original has but the content. The times come last: a copy that has them is whole.
+//
+// The owner comes first: a change of it takes file capabilities away, which are an attribute, and setuid.
 func (c *copier) dress(from, to Handle, st Stat) error {
+	if err := c.owner(st, func() error { return c.sys.ChownHandle(to, st.UID, st.GID) }); err != nil {
+		return err
+	}
 	attrs, err := c.sys.Attrs(from)
 	if err != nil {
 		return err
@@ -246,9 +251,6 @@ func (c *copier) dress(from, to Handle, st Stat) error {
 		if err != nil {
 			return fmt.Errorf("setting the attribute %q: %w", a.Name, err)
 		}
-	}
-	if err := c.owner(st, func() error { return c.sys.ChownHandle(to, st.UID, st.GID) }); err != nil {
-		return err
 	}
 	if err := c.sys.Chmod(to, st.Mode); err != nil {
 		return err

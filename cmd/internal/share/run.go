@@ -127,7 +127,32 @@ func (s *session) reopen(ctx context.Context, run *Run) (*disk, error) {
 	if err := s.refusal(); err != nil {
 		return nil, err
 	}
-	return openDisk(s.sys, run.Root)
+	d, err := openDisk(s.sys, run.Root)
+	if err != nil {
+		return nil, err
+	}
+	if err := mounted(d, run); err != nil {
+		d.close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// mounted returns an error if something is mounted over a node's folder: what is below is what has to be looked at.
+func mounted(d *disk, run *Run) error {
+	for _, home := range run.Homes {
+		under, err := d.stat(home)
+		if err != nil {
+			return err
+		}
+		for _, part := range run.Parts {
+			at := home.Join(string(part))
+			if st, err := d.stat(at); err == nil && st.Type == Folder && st.Mount != under.Mount {
+				return fmt.Errorf("something is mounted at %s: unmount it first", d.show(at))
+			}
+		}
+	}
+	return nil
 }
 
 // execute does what is left of a run, and tells.
