@@ -75,7 +75,7 @@ func newHouse(tb testing.TB, root string) *house {
 		h.must(os.Mkdir(filepath.Join(bundle, "empty"), 0o710))
 		sparse, err := os.Create(filepath.Join(bundle, "sparse"))
 		h.must(err)
-		_, err = sparse.WriteAt([]byte("end"), 1<<20)
+		_, err = sparse.WriteAt([]byte("end"), 1<<17)
 		h.must(err)
 		h.must(sparse.Close())
 	}
@@ -128,7 +128,7 @@ func (h *house) look() []string {
 			h.must(err)
 			sum := sha256.Sum256(content)
 			line += fmt.Sprintf(" %d bytes %s%s", len(content), hex.EncodeToString(sum[:4]), attrs(name))
-			if len(content) > 1<<19 && st.Blocks*512 > int64(len(content))/2 {
+			if len(content) > 1<<16 && st.Blocks*512 > int64(len(content))/2 {
 				line += " without its hole"
 			}
 			if st.Nlink > 1 {
