@@ -38,7 +38,7 @@ func newLaned(t *testing.T, lines ...string) *laned {
 	t.Helper()
 	metrics := netip.AddrPortFrom(inside, freePort(t, inside))
 	file := filepath.Join(t.TempDir(), "inside.zone")
-	writeFile(t, file, "box A 192.0.2.1\n*.wild A 192.0.2.2\nalias CNAME box\nsub NS dns.sub\ndns.sub A 192.0.2.3\n")
+	writeFile(t, file, "box A 192.0.2.1\n*.wild A 192.0.2.2\nalias CNAME box\ndns.sub A 192.0.2.3\nsub NS dns.sub\n")
 	l := &laned{at: "http://" + metrics.String() + "/metrics", config: homeConfig{
 		proxies: 1, still: true, lines: append([]string{"zonefile internal " + file}, lines...),
 		plugins: []string{"nsid here", "prometheus " + metrics.String()},
