@@ -129,7 +129,7 @@ func (l *lane) shrink(wanted int) error {
 		return err
 	}
 	drain(surplus)
-	l.swap(l.service.Load().again()).close()
+	l.swap(l.service.Load().again()).close(endTime)
 	l.close(surplus)
 	return l.lead(context.Background())
 }
@@ -173,7 +173,7 @@ func (l *lane) lead(ctx context.Context) error {
 	}
 	places := l.locate(ctx, steered)
 	if l.blind = places == nil; l.blind {
-		places = guess
+		places = steered // what was found before is better than a guess
 	}
 	l.places = places
 	err := l.kernel.steer(l.workers[0].conn, steering{places: places})
@@ -190,7 +190,7 @@ func (l *lane) give(s *service) {
 	l.shape.Lock()
 	defer l.shape.Unlock()
 	if former := l.swap(s); former.own != s.own {
-		l.former.Go(former.close)
+		l.former.Go(func() { former.close(shutdownTime) })
 	}
 }
 
@@ -198,7 +198,7 @@ func (l *lane) give(s *service) {
 func (l *lane) swap(s *service) (former *service) {
 	former = l.service.Swap(s)
 	for _, w := range l.workers {
-		w.pause()
+		w.forget()
 	}
 	return former
 }
@@ -342,8 +342,7 @@ func (l *lane) abandon() {
 		retire([]*worker{last})
 		drain(l.workers)
 	}
-	l.service.Load().close()
-	l.former.Wait()
+	l.service.Load().close(endTime)
 	l.close(l.workers)
 	l.workers = nil
 }

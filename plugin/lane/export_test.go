@@ -110,7 +110,7 @@ func (d *Desk) Counts() (answered, handed, ignored, overflow, panics uint64) {
 }
 
 // Close waits for CoreDNS and ends the desk.
-func (d *Desk) Close() { d.at.Load().close() }
+func (d *Desk) Close() { d.at.Load().close(shutdownTime) }
 
 // Spin has the worker handle the same batch again and again.
 func (d *Desk) Spin(b *testing.B, packets ...Packet) {

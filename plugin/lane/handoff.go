@@ -27,6 +27,9 @@ const (
 
 	// shutdownTime is how long to wait for what CoreDNS is busy with: as long as CoreDNS waits when it stops.
 	shutdownTime = 5 * time.Second
+	// endTime is the same for a lane that ends. At the end of the process CoreDNS waits for its own after that, and
+	// whoever has asked for the end may wait for 10 s in all.
+	endTime = 2 * time.Second
 )
 
 // handOff gives packets to a server of CoreDNS, in order, as if it had read them from a socket of its own. It is the
@@ -106,14 +109,14 @@ func (h *handOff) take(from conn, i int, at *slot) bool {
 	}
 }
 
-// close waits until nothing is left, shutdownTime at most, and ends the server. Nobody may call take any more.
-func (h *handOff) close() {
+// close waits until nothing is left, for a time at most, and ends the server. Nobody may call take any more.
+func (h *handOff) close(wait time.Duration) {
 	empty := make(chan struct{})
 	go func() {
 		h.left.Wait()
 		close(empty)
 	}()
-	ctx, cancel := context.WithTimeout(context.Background(), shutdownTime)
+	ctx, cancel := context.WithTimeout(context.Background(), wait)
 	defer cancel()
 	select {
 	case <-empty:

@@ -126,7 +126,7 @@ func TestReloadsLoseNothing(t *testing.T) {
 			for n := range 20 {
 				after, newer := next(n+1, i)
 				l.more(50)
-				i.stop()
+				i.stop() // which waits for the batch that asks it
 				asked := b.flushed.Load()
 				l.more(50)
 				if got := b.flushed.Load(); got != asked {
@@ -295,9 +295,7 @@ func TestAFailedStartChangesNothing(t *testing.T) {
 	lanes.Release(failed)
 	lanes.Release(failed)
 	exchange(t, dial(t, addr), hot())
-	if got := b.flushed.Load(); got != 2 {
-		t.Errorf("the block that serves has answered %d questions, want 2", got)
-	}
+	until(t, "the block that serves has answered both", func() bool { return b.flushed.Load() == 2 })
 }
 
 // The first start of all may fail after its claim, and nobody says so.

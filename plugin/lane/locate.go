@@ -61,13 +61,24 @@ func (l *lane) sight(worker int, packet []byte) bool {
 }
 
 // locate returns the places of the sockets, by number of their worker. It returns none if no sight comes: a firewall may
-// be in the way, or somebody else have the address that they are sent to.
+// be in the way, or somebody else have the address that they are sent to. It asks twice and believes what is the same:
+// sights get lost in a flood.
 func (l *lane) locate(ctx context.Context, steered []int) []int {
-	s := &search{}
-	_, _ = rand.Read(s.key[:]) // never fails
+	for _, to := range reachable(l.workers[0].conn.local()) {
+		places := l.ask(ctx, to, steered)
+		if places != nil && slices.Equal(places, l.ask(ctx, to, steered)) {
+			return places
+		}
+	}
+	return nil
+}
+
+// ask sends sights to an address of the sockets, and returns the places that they tell; none if some are not told.
+func (l *lane) ask(ctx context.Context, to netip.AddrPort, steered []int) []int {
 	most := 2*(l.others()+len(l.workers)) + morePlaces
-	s.found = make(chan sighting, most)
-	l.search.Store(s) // until the next one: some sights come late
+	s := &search{found: make(chan sighting, most)}
+	_, _ = rand.Read(s.key[:]) // never fails
+	l.search.Store(s)          // until the next one: some sights come late
 	if l.kernel.steer(l.workers[0].conn, steering{places: steered, key: s.key}) != nil {
 		return nil
 	}
@@ -75,15 +86,10 @@ func (l *lane) locate(ctx context.Context, steered []int) []int {
 	for place := range sights {
 		sights[place] = binary.BigEndian.AppendUint16(bytes.Clone(s.key[:]), uint16(place)) //nolint:gosec // a few
 	}
-	for _, to := range reachable(l.workers[0].conn.local()) {
-		if l.kernel.ask(ctx, to, sights) != nil {
-			continue
-		}
-		if places := l.gather(ctx, s); places != nil {
-			return places
-		}
+	if l.kernel.ask(ctx, to, sights) != nil {
+		return nil
 	}
-	return nil
+	return l.gather(ctx, s)
 }
 
 // gather waits for a sight by each worker. Its first one is right: they are sent in order, and those for a place that

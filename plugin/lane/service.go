@@ -2,6 +2,7 @@ package lane
 
 import (
 	"sync"
+	"time"
 
 	"github.com/coredns/coredns/core/dnsserver"
 	"github.com/miekg/dns"
@@ -37,10 +38,10 @@ func (s *service) handOff(packet []byte) *handOff {
 	return s.others
 }
 
-// close waits until nothing is left of what was handed over, shutdownTime at most.
-func (s *service) close() {
+// close waits until nothing is left of what was handed over, for a time at most.
+func (s *service) close(wait time.Duration) {
 	var both sync.WaitGroup
-	both.Go(s.own.close)
-	both.Go(s.others.close)
+	both.Go(func() { s.own.close(wait) })
+	both.Go(func() { s.others.close(wait) })
 	both.Wait()
 }

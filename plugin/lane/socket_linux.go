@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
@@ -31,6 +32,9 @@ const (
 	// sendPatience is how long an answer waits for room in the send buffer, in milliseconds. After that the network is
 	// slower than we are, and an answer that comes late is of no use.
 	sendPatience = 1
+	// smallAnswer is the length up to which an answer goes out in one piece whatever networks it comes through, with its
+	// headers: 1280 bytes for IPv6 (RFC 8200, 5), and RFC 9715 asks for no more.
+	smallAnswer = 1232
 )
 
 // control is one control message, aligned as such: an IPV6_PKTINFO, or the smaller IP_PKTINFO.
@@ -61,8 +65,11 @@ type socket struct {
 	controls      [batchSize]control
 	buffers       [batchSize][packetSize]byte
 	got, sent     int // packets of the last read; answers that wait to be sent
+	longest       int // of these, in bytes
 	refused       int
 	errno         unix.Errno
+
+	divides atomic.Bool // the kernel may send answers in pieces
 }
 
 // listen opens a socket at the address, as CoreDNS does, so that both are in one group.
@@ -124,6 +131,9 @@ func (s *socket) options(fd int) error {
 	if size, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF); err == nil {
 		log.Debugf("fast lane at %s: receive buffer of %d bytes", s.udp.LocalAddr(), size)
 	}
+	// What is never sent in pieces needs no number for them to be put together by, which all CPUs draw from one place: a
+	// twelfth of what an answer costs. A kernel that does not know it is as good, but for that.
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_PROBE)
 	if !s.wildcard {
 		return nil
 	}
@@ -137,6 +147,13 @@ func (s *socket) options(fd int) error {
 	// On such a socket this tells the address of an IPv4 packet as well, in IPv6 form, and takes it back like that.
 	return os.NewSyscallError("setsockopt IPV6_RECVPKTINFO",
 		unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1))
+}
+
+// divide has the kernel send long packets in pieces from now on, as it does for CoreDNS's sockets, and reports whether it
+// did not before.
+func (s *socket) divide(fd uintptr) bool {
+	return !s.divides.Swap(true) &&
+		unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_WANT) == nil //nolint:gosec // a descriptor
 }
 
 // read implements [conn]. While there is nothing the goroutine waits in the runtime's poller.
@@ -211,7 +228,7 @@ func client4or6(name *unix.RawSockaddrInet6) netip.AddrPort {
 
 // write implements [conn].
 func (s *socket) write(slots []slot) int {
-	s.sent = 0
+	s.sent, s.longest = 0, 0
 	for i := range slots {
 		answer := slots[i].answer
 		if len(answer) == 0 {
@@ -227,6 +244,7 @@ func (s *socket) write(slots []slot) int {
 		}
 		s.outVec[s.sent].Base = &answer[0]
 		s.outVec[s.sent].SetLen(len(answer))
+		s.longest = max(s.longest, len(answer))
 		s.sent++
 	}
 	s.refused = 0
@@ -241,6 +259,9 @@ func (s *socket) write(slots []slot) int {
 // send sends what is ready. The kernel stops at a packet that it does not send and says why when it is the first:
 // that one is left out, for the others have nothing to do with it.
 func (s *socket) send(fd uintptr) {
+	if s.longest > smallAnswer {
+		s.divide(fd)
+	}
 	waited := false
 	for done := 0; done < s.sent; {
 		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&s.out[done])), uintptr(s.sent-done),
@@ -248,7 +269,7 @@ func (s *socket) send(fd uintptr) {
 		switch {
 		case errno == 0:
 			done += int(n) //nolint:gosec // at most batchSize
-		case errno == unix.EINTR:
+		case errno == unix.EINTR, errno == unix.EMSGSIZE && s.divide(fd):
 		case errno == unix.EAGAIN && !waited:
 			waited = true
 			awaitRoom(fd)
@@ -276,7 +297,7 @@ func isShared(hdr *unix.Msghdr, c *control) bool {
 		return addr.IsMulticast() || addr == broadcast
 	case unix.IPPROTO_IP:
 		info := (*unix.Inet4Pktinfo)(data)
-		return info.Addr != info.Spec_dst
+		return info.Addr != info.Spec_dst && info.Spec_dst != [4]byte{} // the kernel does not always know its own
 	}
 	return false
 }
@@ -334,7 +355,12 @@ func (s *socket) reply(packet []byte, p *path) error {
 		hdr.SetControllen(p.size)
 	}
 	var errno unix.Errno
-	if err := s.raw.Control(func(fd uintptr) { errno = sendOne(fd, &hdr) }); err != nil {
+	if err := s.raw.Control(func(fd uintptr) {
+		if len(packet) > smallAnswer {
+			s.divide(fd)
+		}
+		errno = s.sendOne(fd, &hdr)
+	}); err != nil {
 		return err
 	}
 	if errno != 0 {
@@ -344,11 +370,11 @@ func (s *socket) reply(packet []byte, p *path) error {
 }
 
 // sendOne sends one packet, in the same patience as send.
-func sendOne(fd uintptr, hdr *unix.Msghdr) unix.Errno {
+func (s *socket) sendOne(fd uintptr, hdr *unix.Msghdr) unix.Errno {
 	for waited := false; ; {
 		_, _, errno := unix.Syscall(unix.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(hdr)), unix.MSG_DONTWAIT)
 		switch {
-		case errno == unix.EINTR:
+		case errno == unix.EINTR, errno == unix.EMSGSIZE && s.divide(fd):
 		case errno == unix.EAGAIN && !waited:
 			waited = true
 			awaitRoom(fd)

@@ -238,8 +238,10 @@ func (w *worker) panicked(s *service, reason any) {
 	}
 }
 
-// pause returns when the worker has finished the batch that it has begun.
-func (w *worker) pause() {
+// forget returns when the worker has finished the batch that it has begun, and knows nothing of the service from before:
+// one that nobody asks would keep all that an instance had.
+func (w *worker) forget() {
 	w.busy.Lock()
-	w.busy.Unlock() //nolint:gocritic,staticcheck // it was free: that is all
+	defer w.busy.Unlock()
+	w.routes, w.tallies, w.asked = nil, nil, nil
 }
