@@ -292,7 +292,7 @@ func readmeRun(t *testing.T, dir, program string, args ...string) (said string, 
 func TestReadmePlexctl(t *testing.T) {
 	t.Parallel()
 	text := readText(t, filepath.Join(root, "README.md"))
-	calls := regexp.MustCompile("(?m)(?:`|^|sudo |/|\\$ )plexctl ((?:duckdns )?[a-z]+)([^\n`|]*)").FindAllStringSubmatch(text, -1)
+	calls := regexp.MustCompile("(?m)(?:`|^|sudo |/|\\$ )plexctl ((?:duckdns |share )?[a-z]+)([^\n`|]*)").FindAllStringSubmatch(text, -1)
 	given := 0
 	for _, m := range calls {
 		if m[1] == "help" {
