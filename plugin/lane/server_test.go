@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -21,6 +23,9 @@ import (
 const hotName = "plex.home.example."
 
 var hotWire = wire(hotName)
+
+// longName is a name that CoreDNS has many words for, some 4,000 bytes.
+const longName = "long.example."
 
 // block is a [lane.Block] that answers one name.
 type block struct {
@@ -111,6 +116,10 @@ func (h *words) ServeDNS(_ context.Context, w dns.ResponseWriter, r *dns.Msg) (i
 		Hdr: dns.RR_Header{Name: r.Question[0].Name, Rrtype: dns.TypeTXT, Class: dns.ClassINET, Ttl: 1},
 		Txt: []string{h.say, fmt.Sprintf("%T %s", w.RemoteAddr(), w.RemoteAddr()), w.LocalAddr().String()},
 	}}
+	if r.Question[0].Name == longName {
+		txt := m.Answer[0].(*dns.TXT)
+		txt.Txt = append(txt.Txt, slices.Repeat([]string{strings.Repeat("long ", 40)}, 20)...)
+	}
 	return dns.RcodeSuccess, w.WriteMsg(m)
 }
 

@@ -28,3 +28,17 @@ func IsShared(to, local string) bool {
 	info.Addr, info.Spec_dst = netip.MustParseAddr(to).As4(), netip.MustParseAddr(local).As4()
 	return isShared(&hdr, &c)
 }
+
+// Divides reports whether the kernel may send long answers of the lane at the address in pieces.
+func (l *Lanes) Divides(addr string) bool {
+	_, at := l.find(nil, addr)
+	divides := false
+	for _, w := range at.workers {
+		_ = onSocket(w.conn, func(fd int) error {
+			how, err := unix.GetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_MTU_DISCOVER)
+			divides = divides || err != nil || how != unix.IP_PMTUDISC_PROBE
+			return err
+		})
+	}
+	return divides
+}

@@ -22,7 +22,7 @@ import (
 // exchange sends a question and returns the answer, and fails if none comes in time or from another address.
 func exchange(tb testing.TB, from net.Conn, m *dns.Msg) *dns.Msg {
 	tb.Helper()
-	conn := &dns.Conn{Conn: from, UDPSize: 4096}
+	conn := &dns.Conn{Conn: from, UDPSize: 8192}
 	if err := from.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
 		tb.Fatal(err)
 	}
@@ -255,6 +255,34 @@ func TestLargeQuestionsComeWhole(t *testing.T) {
 	}
 	if reply := exchange(t, client, hot()); len(reply.Answer) == 0 {
 		t.Errorf("no answer after a packet that is cut: %v", reply)
+	}
+}
+
+// Small answers have no number to be put together by; the first long one is divided if it must be.
+func TestLongAnswersMayBeDivided(t *testing.T) {
+	for _, host := range []string{"127.0.0.1", "::1"} {
+		t.Run(host, func(t *testing.T) {
+			var lanes lane.Lanes
+			addr := freePort(t, host)
+			i := start(t, &lanes, config{addr: addr, chain: &words{say: "chain"}, plan: lane.Plan{
+				Routes: routesTo(newBlock(t, "192.0.2.1")), Sockets: 1,
+			}})
+			defer i.stop()
+			exchange(t, dial(t, addr), hot())
+			exchange(t, dial(t, addr), question("other.example.", dns.TypeTXT))
+			if lanes.Divides("dns://" + addr) {
+				t.Error("small answers may be divided")
+			}
+			m := question(longName, dns.TypeTXT)
+			m.SetEdns0(8192, false)
+			if reply := exchange(t, dial(t, addr), m); reply.Len() < 4000 {
+				t.Errorf("a reply of %d bytes, want a long one", reply.Len())
+			}
+			if !lanes.Divides("dns://" + addr) {
+				t.Error("long answers may not be divided")
+			}
+			exchange(t, dial(t, addr), hot())
+		})
 	}
 }
 
