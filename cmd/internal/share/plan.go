@@ -396,11 +396,3 @@ func (p *Plan) demand() (a Amount) {
 	}
 	return a
 }
-
-// String returns the number of operations.
-func (p *Plan) String() string {
-	if len(p.Ops) == 1 {
-		return "1 operation"
-	}
-	return fmt.Sprintf("%d operations", len(p.Ops))
-}
