@@ -73,7 +73,9 @@ func (o *keepalivedOptions) text(blocks []*corefile.Config) (string, error) {
 			v.Others = append(v.Others, p)
 		}
 	}
-	v.Check = check(cfg)
+	if v.Check, err = check(cfg); err != nil {
+		return "", err
+	}
 	v.Listens = listensAt(cfg, vips)
 	return render("keepalived", v)
 }
@@ -104,27 +106,49 @@ func (o *keepalivedOptions) addresses(cfg *corefile.Config) ([]netip.Prefix, err
 	return all, nil
 }
 
-// check returns the command that asks plexproxy what the probes of a plexdns ask, where clients reach it.
-func check(cfg *corefile.Config) string {
+// errNoCheck is that a machine which has not got the virtual address could only ask the one that has.
+var errNoCheck = errors.New("the check asks plexproxy on its own machine, and neither a listen line nor proxy_status is at an " +
+	"address that each machine has: write `proxy_status 127.0.0.1:8054`")
+
+// check returns the command that asks the plexproxy of the same machine what the probes of a plexdns ask: where clients
+// reach it, else at its status page.
+func check(cfg *corefile.Config) (string, error) {
 	const curl = "/usr/bin/curl --silent --fail --output /dev/null --max-time 2 "
 	const ready = "/.plexha/ready"
 	name := cfg.Cluster.Main + "." + zoneOf(cfg)
 	for _, l := range cfg.Listen {
-		host, port, err := net.SplitHostPort(l.Addr)
-		if err != nil || l.Plain && cfg.TLS.Kind != corefile.TLSOff {
-			continue // a socket of systemd's; what only leads to HTTPS
-		}
-		if addr, err := netip.ParseAddr(host); host == "" || err == nil && addr.IsUnspecified() {
-			host = "127.0.0.1"
+		host, port := here(l.Addr)
+		if host == "" || l.Plain && cfg.TLS.Kind != corefile.TLSOff {
+			continue // what only leads to HTTPS says nothing of that
 		}
 		scheme, more := "https", "--insecure "
 		if l.Plain || cfg.TLS.Kind == corefile.TLSOff {
 			scheme, more = "http", ""
 		}
 		at := net.JoinHostPort(name, port)
-		return fmt.Sprintf("%s%s--connect-to %s:%s %s://%s%s", curl, more, at, net.JoinHostPort(host, port), scheme, at, ready)
+		return fmt.Sprintf("%s%s--connect-to %s:%s %s://%s%s", curl, more, at, net.JoinHostPort(host, port), scheme, at, ready), nil
 	}
-	return curl + "http://" + cfg.ProxyStatus.Addr.String() + ready
+	host, port := here(cfg.ProxyStatus.Addr.String())
+	if host == "" || port == "0" {
+		return "", errNoCheck
+	}
+	return curl + "http://" + net.JoinHostPort(host, port) + ready, nil
+}
+
+// here returns where a machine reaches what listens at an address on itself. Host is empty if that could be another
+// machine: with ip_nonlocal_bind=1 one listens at the virtual address while another has it.
+func here(listen string) (host, port string) {
+	host, port, err := net.SplitHostPort(listen)
+	addr, notAddr := netip.ParseAddr(host)
+	switch {
+	case err != nil: // a socket of systemd's
+		return "", ""
+	case host == "", notAddr == nil && addr.IsUnspecified():
+		return "127.0.0.1", port
+	case notAddr == nil && addr.IsLoopback():
+		return host, port
+	}
+	return "", ""
 }
 
 // listensAt returns which virtual addresses stand in listen lines.

@@ -229,6 +229,39 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
+// TestKeepalivedAsksItsOwnMachine: one that has not got the virtual address must not ask the one that has, or all of them
+// fail together and the address stays where nobody is ready.
+func TestKeepalivedAsksItsOwnMachine(t *testing.T) {
+	const page, front = "http://127.0.0.1:8054/.plexha/ready", "--connect-to plex.home.duckdns.org:"
+	for _, tc := range []struct {
+		name, lines string
+		want        string
+	}{
+		{"all addresses", "listen :443", front + "443:127.0.0.1:443"},
+		{"loopback", "listen [::1]:8443", front + "8443:[::1]:8443"},
+		{"the virtual address", "listen 192.168.1.2:443", page},
+		{"the virtual address, and loopback", "listen 192.168.1.2:443 127.0.0.1:8443", front + "8443:127.0.0.1:8443"},
+		{"an address of one machine", "listen 192.168.1.3:443", page},
+		{"a name", "listen proxy.lan:443", page},
+		{"a page at all addresses", "listen fd/3\nproxy_status [::]:8055", "http://127.0.0.1:8055/.plexha/ready"},
+	} {
+		corefile := strings.Replace(house, "storage ", tc.lines+"\nstorage ", 1)
+		got, err := printed(t, corefile, "keepalived -interface eth0 -vip 192.168.1.2/24")
+		if err != nil || !strings.Contains(got, tc.want) {
+			t.Errorf("%s: got %v, want %s in\n%s", tc.name, err, tc.want, got)
+		}
+	}
+	for _, lines := range []string{
+		"listen 192.168.1.2:443\nproxy_status 192.168.1.2:8054", "listen fd/3\nproxy_status 127.0.0.1:0",
+	} {
+		corefile := strings.Replace(house, "storage ", lines+"\nstorage ", 1)
+		_, err := printed(t, corefile, "keepalived -interface eth0")
+		if err == nil || !strings.Contains(err.Error(), "write `proxy_status 127.0.0.1:8054`") {
+			t.Errorf("%q: got %v", lines, err)
+		}
+	}
+}
+
 // TestSocketsAreNumbered: systemd numbers what it hands over from 3 on.
 func TestSocketsAreNumbered(t *testing.T) {
 	_, err := printed(t, strings.Replace(sockets, "http://fd/4", "http://fd/5", 1), "plexproxy -socket")
