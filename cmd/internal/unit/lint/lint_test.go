@@ -139,6 +139,11 @@ func TestRules(t *testing.T) {
 		{"little time to stop", "--stop-timeout 120", "--stop-timeout=20", "stop-timeout:8"},
 		{"little time of systemd's", "TimeoutStopSec=150", "TimeoutStopSec=1min 30s", "unit-timeout:12"},
 		{"systemd's usual time", "TimeoutStopSec=150", "", "unit-timeout:8"},
+		{"little time by the command", "docker stop plex", "docker stop -t 5 plex", "stop-timeout:11"},
+		{"little time by the command, in one word", "docker stop plex", "docker stop -t5 plex", "stop-timeout:11"},
+		{"little time by the command, in full", "docker stop plex", "docker stop --timeout=5 plex", "stop-timeout:11"},
+		{"more time by the command than systemd's", "docker stop plex", "docker stop --time 200 plex", "unit-timeout:12"},
+		{"time by a variable", "docker stop plex", "docker stop --time=${T} plex", ""},
 		{"all the time", "TimeoutStopSec=150", "TimeoutStopSec=infinity", ""},
 		{"what a crash leaves", "ExecStartPre=-", "ExecStartPre=", "leftover:8"},
 		{"in the background", "docker run", "docker run -d", "detach:8"},
@@ -178,6 +183,17 @@ func TestRules(t *testing.T) {
 				t.Errorf("(-want +got):\n%s\n%v", diff, findings)
 			}
 		})
+	}
+}
+
+// TestTimeOfCommand: a time that the command to stop has is as good as the container's own.
+func TestTimeOfCommand(t *testing.T) {
+	for _, flag := range []string{"-t 120", "-t120", "-t=120", "--time=120", "--time 120", "--timeout 120"} {
+		text := strings.Replace(good, "--stop-timeout 120 ", "", 1)
+		text = strings.Replace(text, "docker stop", "docker stop "+flag, 1)
+		if got, err := lint.Check("file", []byte(text), nil); err != nil || len(got) > 0 {
+			t.Errorf("%s: got %v, %v", flag, got, err)
+		}
 	}
 }
 

@@ -284,15 +284,31 @@ func stop(d *document, c *container, say say) {
 // leastStop is how long SQLite is given to put its log into the database, in seconds.
 const leastStop = 60
 
+// stopTime returns what the server is given to stop: what a unit's own command says, else what the container has.
+func (d *document) stopTime(c *container) (time word, ofCommand bool) {
+	if d.format == systemd {
+		for _, e := range d.unit.executions("ExecStop") {
+			if w := e.stopTime(); w.set() {
+				return w, true
+			}
+		}
+	}
+	return c.stopTimeout, false
+}
+
 func stopTimeout(d *document, c *container, say say) {
-	n, known := seconds(c.stopTimeout.text)
+	t, ofCommand := d.stopTime(c)
+	n, known := seconds(t.text)
 	fix := d.words("write --stop-timeout=120", "write StopTimeout=120", "write stop_grace_period: 2m")
+	if ofCommand {
+		fix = "write -t 120"
+	}
 	const why = "is killed, in the midst of what SQLite writes to its database"
 	switch {
-	case !c.stopTimeout.set():
+	case !t.set():
 		say(c.line, "10 s after it is told to stop, without a longer time, the server "+why, fix)
 	case known && n < leastStop:
-		say(c.stopTimeout.line, fmt.Sprintf("%s after it is told to stop the server %s", c.stopTimeout.text, why), fix)
+		say(t.line, fmt.Sprintf("%g s after it is told to stop the server %s", n, why), fix)
 	}
 }
 
@@ -300,11 +316,12 @@ func stopTimeout(d *document, c *container, say say) {
 const unitStop = 90
 
 func unitTimeout(d *document, c *container, say say) {
-	if d.format != systemd && d.format != quadlet || !c.stopTimeout.set() {
+	t, _ := d.stopTime(c)
+	if d.format != systemd && d.format != quadlet || !t.set() {
 		return
 	}
-	least, known := seconds(c.stopTimeout.text)
-	line, n := c.stopTimeout.line, float64(unitStop)
+	least, known := seconds(t.text)
+	line, n := t.line, float64(unitStop)
 	for _, key := range []string{"TimeoutSec", "TimeoutStopSec"} {
 		if v := d.unit.last("Service", key); v.set() {
 			var ok bool

@@ -124,6 +124,28 @@ func (e execution) does(words ...string) bool {
 	return len(rest) > 0 && strings.Contains(" "+strings.Join(words, " ")+" ", " "+rest[0].text+" ")
 }
 
+// stopTime returns what `docker stop --time=120` and the like give a container, whatever its own time is.
+func (e execution) stopTime() word {
+	if !e.does("stop") {
+		return word{}
+	}
+	rest, _ := engineCommand(e.words)
+	for i, w := range rest {
+		name, value, has := strings.Cut(w.text, "=")
+		switch {
+		case name != "-t" && name != "--time" && name != "--timeout":
+			if short, ok := strings.CutPrefix(w.text, "-t"); ok {
+				return word{short, w.line}
+			}
+		case has:
+			return word{value, w.line}
+		case i+1 < len(rest):
+			return rest[i+1]
+		}
+	}
+	return word{}
+}
+
 // readQuadlet returns the container of a quadlet, see podman-systemd.unit(5).
 func readQuadlet(u *unit) *container {
 	const section = "Container"
