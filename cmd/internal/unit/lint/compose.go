@@ -136,6 +136,9 @@ func readComposeService(key, s *yaml.Node) *container {
 			c.flag(flag, v)
 		}
 	}
+	if n := value(s, "networks"); n != nil {
+		c.otherNetwork = word{"", n.Line}
+	}
 	if n := value(s, "env_file"); n != nil {
 		c.envFile = word{"", n.Line}
 	}

@@ -14,7 +14,7 @@ type container struct {
 	name, image, user             word
 	privileged, interactive, tty  word
 	detach, restart, pull         word
-	hostNetwork                   word
+	hostNetwork, otherNetwork     word
 	stopTimeout                   word
 	health, noHealth, onFailure   word
 	removed, replaces, restricted bool
@@ -27,12 +27,27 @@ type container struct {
 	devices []word
 }
 
-// port is one that is published.
+// port is one that is published, or several in a row.
 type port struct {
-	host, inside int // 0: any, or what a variable says
-	variable     bool
+	host, inside int  // the first ones. host 0: the engine chooses
+	more         int  // that follow
+	unknown      bool // host is a variable's or a specifier's
+	anywhere     bool // inside is
 	udp          bool
 	word         word
+}
+
+// at returns the one of several in a row that leads to a port within.
+func (p port) at(inside int) (one port, ok bool) {
+	i := inside - p.inside
+	if p.udp || p.anywhere || i < 0 || i > p.more {
+		return port{}, false
+	}
+	if p.host > 0 {
+		p.host += i
+	}
+	p.inside, p.more = inside, 0
+	return p, true
 }
 
 // mount is a folder of the machine that the container has.
@@ -144,13 +159,23 @@ func (c *container) flag(name string, v word) {
 	case "device", "gpus":
 		c.devices = append(c.devices, v)
 	case "network", "net":
-		if v.text == "host" {
-			c.hostNetwork = v
-		}
+		c.network(v)
 	case "security-opt":
 		c.security(v)
 	case "cap-add":
 		c.unconfined = append(c.unconfined, word{"the capability " + v.text, v.line})
+	}
+}
+
+// network takes the network of a container: it publishes no port in another one than the engine's own, where it has an
+// address of its own or shares another container's.
+func (c *container) network(v word) {
+	switch name, _, _ := strings.Cut(v.text, ":"); name {
+	case "host":
+		c.hostNetwork = v
+	case "bridge", "default", "none", "private", "slirp4netns", "pasta":
+	default:
+		c.otherNetwork = v
 	}
 }
 
@@ -222,16 +247,31 @@ func (c *container) mount(v word) {
 	}
 }
 
-// readPort takes [ADDRESS:][PORT:]PORT[/PROTOCOL]. What is no number, such as a variable, is not known.
+// readPort takes [ADDRESS:][PORTS:]PORTS[/PROTOCOL]. What is no number, such as a variable, is not known.
 func readPort(v word) port {
 	text, protocol, _ := strings.Cut(v.text, "/")
-	p := port{udp: protocol == "udp", word: v, variable: strings.Contains(text, "$")}
+	p := port{udp: protocol == "udp", word: v}
 	host := ""
 	if i := strings.LastIndexByte(text, ':'); i >= 0 {
 		host, text = text[:i], text[i+1:]
 	}
 	host = host[strings.LastIndexByte(host, ':')+1:]
-	p.inside, _ = strconv.Atoi(text)
-	p.host, _ = strconv.Atoi(host)
+	first, more, ok := readPorts(text)
+	p.inside, p.more, p.anywhere = first, more, !ok
+	if host != "" {
+		first, hosts, ok := readPorts(host)
+		p.host, p.unknown = first, !ok || hosts != more // of more than it needs the engine takes any
+	}
 	return p
+}
+
+// readPorts takes PORT or PORT-PORT, and returns the first and how many more there are.
+func readPorts(text string) (first, more int, ok bool) {
+	low, high, several := strings.Cut(text, "-")
+	first, err := strconv.Atoi(low)
+	if several && err == nil {
+		more, err = strconv.Atoi(high)
+		more -= first
+	}
+	return first, more, err == nil && first > 0 && more >= 0
 }

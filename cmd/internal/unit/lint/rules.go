@@ -58,49 +58,58 @@ var rules = []rule{
 // plexPort is Plex's own.
 const plexPort = 32400
 
-// published returns what the container has its port 32400 published as.
+// published returns what the container has its port 32400 published as. Unknown: perhaps as that.
 func (c *container) published() (port, bool) {
+	perhaps := port{}
 	for _, p := range c.ports {
-		if p.inside == plexPort && !p.udp {
-			return p, true
+		if one, ok := p.at(plexPort); ok {
+			return one, true
+		}
+		if p.anywhere && !p.udp {
+			perhaps = p
+			perhaps.unknown = true
 		}
 	}
-	return port{}, false
+	return perhaps, perhaps.unknown
 }
 
 func wrongPort(d *document, c *container, say say) {
-	p, ok := c.published()
-	if c.hostNetwork.set() {
-		p, ok = port{host: plexPort, word: c.hostNetwork}, true
+	fix := fmt.Sprintf("publish the port of the node line, as in %d:%d", plexPort+1, plexPort)
+	switch p, ok := c.published(); {
+	case c.hostNetwork.set():
+		d.compare(plexPort, c.hostNetwork.line, "the machine's own network has Plex at port %d, and the Corefile has %s", say)
+	case !ok && len(c.ports) == 0 && c.otherNetwork.set():
+	case !ok && len(c.ports) == 0:
+		say(c.line, "no port is published: nobody reaches Plex", fix)
+	case !ok:
+		say(c.ports[0].word.line, fmt.Sprintf("none of the published ports leads to Plex's own, %d", plexPort), fix)
+	case p.unknown:
+	case p.host == 0:
+		say(p.word.line, c.engine+" chooses the port at which it is published, at each start another one: nobody knows where "+
+			"Plex is", fix)
+	default:
+		d.compare(p.host, p.word.line, "it is published at port %d, and the Corefile has %s: plexproxy and Remote Access ask "+
+			"where nobody is", say)
 	}
+}
+
+// compare says that the Corefile has other ports, if it has none that is this one.
+func (d *document) compare(at, line int, why string, say say) {
 	var want, names []string
 	for _, n := range d.nodes {
-		if int(n.Port) == p.host || p.variable {
+		if int(n.Port) == at {
 			return
 		}
 		want = append(want, fmt.Sprintf("%d for %s", n.Port, n.Name))
 		names = append(names, fmt.Sprintf("%d:%d", n.Port, plexPort))
 	}
-	switch {
-	case !ok && len(c.ports) == 0:
-		say(c.line, "no port is published: nobody reaches Plex", fmt.Sprintf("publish the port of the node line, as in %d:%d",
-			plexPort+1, plexPort))
-	case !ok:
-		say(c.ports[0].word.line, fmt.Sprintf("none of the published ports leads to Plex's own, %d", plexPort),
-			fmt.Sprintf("publish the port of the node line, as in %d:%d", plexPort+1, plexPort))
-	case len(want) > 0 && c.hostNetwork.set():
-		say(p.word.line, fmt.Sprintf("the machine's own network has Plex at port %d, and the Corefile has %s", plexPort,
-			strings.Join(want, ", ")),
-			"publish "+strings.Join(names, " or "))
-	case len(want) > 0:
-		say(p.word.line, fmt.Sprintf("it is published at port %d, and the Corefile has %s: plexproxy and Remote Access ask "+
-			"where nobody is", p.host, strings.Join(want, ", ")),
-			"publish "+strings.Join(names, " or "))
+	if want != nil {
+		say(line, fmt.Sprintf(why, at, strings.Join(want, ", ")), "publish "+strings.Join(names, " or "))
 	}
 }
 
 func commonPort(d *document, c *container, say say) {
-	if p, ok := c.published(); ok && p.host == plexPort && len(d.nodes) == 0 {
+	if p, ok := c.published(); ok && !p.unknown && p.host == plexPort && len(d.nodes) == 0 {
 		say(p.word.line, fmt.Sprintf("it is published at port %d, which each node would be by default: behind one external "+
 			"address only one of them is reached there, "+
 			"and the port must be that of the node line", plexPort),
@@ -110,7 +119,7 @@ func commonPort(d *document, c *container, say say) {
 
 func morePorts(_ *document, c *container, say say) {
 	for _, p := range c.ports {
-		if p.inside != plexPort || p.udp {
+		if _, plex := p.at(plexPort); !p.anywhere && (!plex || p.more > 0) {
 			say(p.word.line, fmt.Sprintf("%s is published as well: apps find the node by it and go past plexproxy",
 				p.word.text), "publish Plex's own port alone")
 		}
