@@ -214,8 +214,8 @@ func (c *container) security(v word) {
 
 // volume takes SOURCE:TARGET[:OPTIONS]. One with a name instead of a path is the engine's own affair.
 func (c *container) volume(v word) {
-	parts := strings.Split(v.text, ":")
-	if len(parts) < 2 || !strings.HasPrefix(parts[0], "/") {
+	parts := splitVolume(v.text)
+	if len(parts) < 2 || !isPath(parts[0]) {
 		return
 	}
 	m := mount{source: parts[0], target: parts[1], makes: c.engine == "docker", word: v}
@@ -224,6 +224,28 @@ func (c *container) volume(v word) {
 	}
 	c.mounts = append(c.mounts, m)
 }
+
+// splitVolume splits at colons, but not within a variable such as ${NAME:-VALUE}.
+func splitVolume(text string) []string {
+	depth := 0
+	var all []string
+	begin := 0
+	for i, b := range []byte(text) {
+		switch {
+		case b == '{':
+			depth++
+		case b == '}':
+			depth--
+		case b == ':' && depth <= 0:
+			all = append(all, text[begin:i])
+			begin = i + 1
+		}
+	}
+	return append(all, text[begin:])
+}
+
+// isPath tells a folder from the name of a volume. One that begins with a variable or a specifier is taken for a folder.
+func isPath(source string) bool { return source != "" && strings.IndexByte("/.~$%", source[0]) >= 0 }
 
 // mount takes type=bind,source=SOURCE,target=TARGET[,readonly].
 func (c *container) mount(v word) {

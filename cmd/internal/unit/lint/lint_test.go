@@ -171,6 +171,10 @@ func TestRules(t *testing.T) {
 		{"media to write to", "/tv:ro", "/tv", "media-writable:10"},
 		{"media to write to, by another flag", "-v /srv/tv:/tv:ro", "--mount type=bind,src=/srv/tv,dst=/tv", "media-writable:10"},
 		{"media to read, by another flag", "-v /srv/tv:/tv:ro", "--mount type=bind,src=/srv/tv,dst=/tv,readonly", ""},
+		{"media of a home to write to", "/srv/tv:/tv:ro", "%h/tv:/tv", "media-writable:10 mounts:8"},
+		{"media of a variable to write to", "/srv/tv:/tv:ro", "${TV}:/tv", "media-writable:10"},
+		{"media of a variable to read", "/srv/tv:/tv:ro", "${TV:-/srv/tv}:/tv:ro", ""},
+		{"media of a volume", "/srv/tv:/tv:ro", "tv:/tv", ""},
 		{"no GPU", "--device /dev/dri", "", "device:8"},
 	}
 	for _, tc := range tests {

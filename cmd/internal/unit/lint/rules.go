@@ -483,7 +483,8 @@ func unwaited(d *document, c *container) []string {
 	var lacking []string
 	for _, m := range c.mounts {
 		dir := path.Clean(m.source)
-		if covers(waited, dir) || strings.Contains(dir, "$") || strings.HasPrefix(dir, "/dev/") {
+		named := dir[0] == '/' || dir[0] == '%' // as systemd can wait for it
+		if covers(waited, dir) || !named || strings.Contains(dir, "$") || strings.HasPrefix(dir, "/dev/") {
 			continue
 		}
 		if strings.ContainsAny(dir, " \t") {
