@@ -28,19 +28,13 @@ type executor struct {
 	run     *Run
 	copier  *copier
 	moved   func(Amount)
-	copies  map[Path]int // by where they go
-	resumed bool         // operations may have been done that the journal does not call done
+	coming  map[Path]Path // where is now what a batch will give these names
+	resumed bool          // operations may have been done that the journal does not call done
 	Notes   []string
 }
 
 func newExecutor(ctx context.Context, d *disk, j *journal, run *Run, moved func(Amount)) *executor {
-	x := &executor{disk: d, journal: j, run: run, copier: newCopier(ctx, d, moved), moved: moved, copies: map[Path]int{}}
-	for i := range run.Ops {
-		if o := &run.Ops[i]; o.Do == CopyEntry {
-			x.copies[o.To] = i
-		}
-	}
-	return x
+	return &executor{disk: d, journal: j, run: run, copier: newCopier(ctx, d, moved), moved: moved}
 }
 
 // stage returns where the copy that an operation makes is put together.
@@ -71,21 +65,23 @@ func (x *executor) apply(ctx context.Context) error {
 
 // batchEnd returns where the batch ends that begins with an operation. One that was begun is ended as it was. An
 // original is moved in another batch than its copies get their names: they may be on two file systems, of which a
-// power cut may leave the later one ahead, and what a copy is compared with stays where it was.
+// power cut may leave the later one ahead, and what a copy is compared with stays where it was. Nor does a batch move
+// away what it has brought: what stands at a path says then whether the operation is done that brings something there.
 func (x *executor) batchEnd(begin int) int {
 	if x.run.Tried > begin {
 		return x.run.Tried
 	}
 	var bytes int64
-	end := begin
+	end, brought := begin, map[Path]bool{}
 	for end < len(x.run.Ops) && end-begin < batchOps && (bytes < batchBytes || end == begin) {
 		o := &x.run.Ops[end]
 		if o.Do == CopyEntry {
 			bytes += o.Bytes
 		}
-		if o.Do == MoveEntry && copiesFrom(x.run.Ops[begin:end], o.From) {
+		if o.Do == MoveEntry && (brought[o.From] || copiesFrom(x.run.Ops[begin:end], o.From)) {
 			break
 		}
+		brought[o.To] = true
 		end++
 	}
 	return end
@@ -143,8 +139,12 @@ func (x *executor) explain(o *Op, err error) error {
 // stageAll makes the copies of a batch, aside, and has them on the disk.
 func (x *executor) stageAll(begin, end int) error {
 	staged := false
+	x.coming = map[Path]Path{}
 	for i := begin; i < end; i++ {
 		o := &x.run.Ops[i]
+		if o.Do == MoveEntry {
+			x.willMove(o)
+		}
 		if o.Do != CopyEntry {
 			continue
 		}
@@ -160,6 +160,16 @@ func (x *executor) stageAll(begin, end int) error {
 		return nil
 	}
 	return x.sync(x.run.Shared)
+}
+
+// willMove notes where what a batch moves is until then, unless it is moved.
+func (x *executor) willMove(o *Op) {
+	if x.resumed {
+		if st, err := x.stat(o.To); err == nil && (o.Node == 0 || o.Node == st.Node) {
+			return
+		}
+	}
+	x.coming[o.To] = x.placeOf(o.From)
 }
 
 // makeStage makes the folder for copies that are not complete.
@@ -178,12 +188,9 @@ func (x *executor) makeStage() error {
 
 // copy makes the copy of one operation, aside, unless it is in its place.
 func (x *executor) copy(i int, o *Op) error {
+	clear(x.copier.links) // files of another operation are twins
 	for _, t := range o.Twins {
-		at, err := x.placeOf(t.Of)
-		if err != nil {
-			return err
-		}
-		x.copier.twins[t.File] = at
+		x.copier.twins[t.File] = x.placeOf(t.Of)
 	}
 	return x.inFolder(o.From, func(from Handle, _ string) error {
 		source := spotAt(from, o.From)
@@ -191,24 +198,22 @@ func (x *executor) copy(i int, o *Op) error {
 		if done || err != nil {
 			return err
 		}
+		x.coming[o.To] = x.stage(i)
 		return x.inFolder(x.stage(i), func(to Handle, _ string) error {
 			return x.copier.entry(source, spotAt(to, x.stage(i)))
 		})
 	})
 }
 
-// placeOf returns where a file is that an earlier operation copies to a path: there, or still aside.
-func (x *executor) placeOf(to Path) (Path, error) {
-	_, err := x.stat(to)
-	if err == nil || !missing(err) {
-		return to, err
-	}
+// placeOf returns where it is now, while copies are made, what will have a name by then: under another one, still
+// aside, or there.
+func (x *executor) placeOf(to Path) Path {
 	for at := to; at != "."; at, _ = at.Split() {
-		if i, ok := x.copies[at]; ok {
-			return x.stage(i) + to[len(at):], nil
+		if now, ok := x.coming[at]; ok {
+			return now + to[len(at):]
 		}
 	}
-	return to, err
+	return to
 }
 
 // errAppeared is that something is where nothing was when the plan was made.

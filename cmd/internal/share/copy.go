@@ -169,6 +169,11 @@ func (c *copier) first(from spot, key [2]uint64, st Stat) (Path, bool) {
 func (c *copier) again(first Path, to spot, st Stat) error {
 	c.moved(Amount{1, st.Size})
 	return c.inFolder(first, func(at Handle, name string) error {
+		if one, err := c.sys.Stat(at, name); err != nil {
+			return err
+		} else if one.Size != st.Size || one.Mod != st.Mod {
+			return fmt.Errorf("%s, which is one file with it: %w", c.show(first), errChanged)
+		}
 		err := c.sys.Hardlink(at, name, to.at, to.name)
 		if !exists(err) || !c.resume {
 			return err

@@ -34,6 +34,8 @@ var ways = []struct {
 			h.must(os.Mkdir(h.of("two", "Media"), 0o755))
 		},
 	},
+	{name: "three nodes, renames", begin: addThird},
+	{name: "three nodes, copies", flags: []string{"-copy"}, begin: addThird},
 	{
 		name: "over links of the write-up",
 		begin: func(h *house) {
@@ -45,11 +47,24 @@ var ways = []struct {
 	},
 }
 
+// addThird adds a node whose files are the newest, and links between folders of files that lose and of files that win.
+func addThird(h *house) {
+	h.nodes = append(h.nodes, "three")
+	stored := "Metadata/Movies/a/b.bundle/Contents/_stored/"
+	h.put(filepath.Join("three", library, stored, "newer.jpg"), "of three", 11)
+	h.put(filepath.Join("three", library, stored, "older.jpg"), "from three", 11)
+	for _, node := range h.nodes {
+		h.must(os.MkdirAll(h.of(node, "Media"), 0o755))
+		h.must(os.Link(h.of(node, stored, "newer.jpg"), h.of(node, "Media", "link of "+node)))
+		h.must(os.Link(h.of(node, stored, "newer.jpg"), h.of(node, "Metadata", "zlink of "+node)))
+	}
+}
+
 // TestCrash ends an apply at each of its calls: the call is not done, or is done and nobody knows, or half of what it
 // writes is. Then another process goes on, or takes it back, which is itself ended once at a call of its own. Nothing
 // is lost, whatever the point.
 func TestCrash(t *testing.T) {
-	stride := 7 // over a second or two
+	stride := 11 // over a second or two
 	if os.Getenv("PLEXHA_E2E") == "all" {
 		stride = 1
 	}

@@ -21,10 +21,32 @@ import (
 
 const library = "Library/Application Support/Plex Media Server"
 
-// house is a folder with two nodes' config folders.
+// house is a folder with some nodes' config folders.
 type house struct {
-	tb   testing.TB
-	root string
+	tb    testing.TB
+	root  string
+	nodes []string
+}
+
+// newBareHouse makes nodes that have nothing yet.
+func newBareHouse(tb testing.TB, nodes ...string) *house {
+	h := &house{tb, tb.TempDir(), nodes}
+	for _, node := range nodes {
+		h.put(filepath.Join(node, library, "Preferences.xml"), node, 1)
+	}
+	return h
+}
+
+// read returns what a file of the house holds, whose name may be a pattern.
+func (h *house) read(pattern string) string {
+	h.tb.Helper()
+	names, err := filepath.Glob(filepath.Join(h.root, pattern))
+	if err != nil || len(names) != 1 {
+		h.tb.Fatalf("%s: %q, %v", pattern, names, err)
+	}
+	content, err := os.ReadFile(names[0])
+	h.must(err)
+	return string(content)
 }
 
 // put makes a file with the folders above it, last changed on that day of 2020.
@@ -55,8 +77,8 @@ func (h *house) of(node string, elems ...string) string {
 // newHouse makes two nodes with all that is hard to keep: hard links within a folder and between folders, links that
 // lead out, attributes, holes, names that are no text, and files and types that differ.
 func newHouse(tb testing.TB, root string) *house {
-	h := &house{tb, root}
-	for i, node := range []string{"one", "two"} {
+	h := &house{tb, root, []string{"one", "two"}}
+	for i, node := range h.nodes {
 		at := func(name string) string { return filepath.Join(node, library, name) }
 		h.put(at("Preferences.xml"), node, 1)
 		h.put(at("Metadata/Movies/a/b.bundle/Contents/_stored/same.jpg"), "alike", 2+i)
@@ -148,7 +170,7 @@ func (h *house) look() []string {
 
 // withoutPoints leaves out the times of what every apply makes anew.
 func withoutPoints(lines []string) []string {
-	points := regexp.MustCompile(`^("(?:both/Media|(?:one|two)/[^"]*Server(?:/Media|/Metadata)?)" \S+ \S+) \S+`)
+	points := regexp.MustCompile(`^("(?:both/Media|(?:one|two|three)/[^"]*Server(?:/Media|/Metadata)?)" \S+ \S+) \S+`)
 	out := make([]string, 0, len(lines))
 	for _, line := range lines {
 		out = append(out, points.ReplaceAllString(line, "$1"))
@@ -170,7 +192,9 @@ func (h *house) share(sys share.System, word string, flags ...string) (string, e
 	var out strings.Builder
 	args := []string{"-into", filepath.Join(h.root, "both")}
 	if word == "plan" || word == "apply" {
-		args = append(args, "-node", "one="+filepath.Join(h.root, "one"), "-node", "two="+filepath.Join(h.root, "two"))
+		for _, node := range h.nodes {
+			args = append(args, "-node", node+"="+filepath.Join(h.root, node))
+		}
 	}
 	err := share.RunOn(h.tb.Context(), sys, word, append(args, flags...), &out, &out)
 	return out.String(), err

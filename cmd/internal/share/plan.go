@@ -83,9 +83,10 @@ type planner struct {
 
 	part    Part
 	home    *Home
-	aside   Path               // where losers of the shared folder are kept
+	aside   Path               // where losers of the shared folder are kept that a file of this node replaces
+	winners int                // how many nodes have replaced one by now
 	asides  map[Path]bool      // the folders in there that are made
-	copied  map[[2]uint64]Path // files with several names, and where the first one goes
+	copied  map[[2]uint64]Path // files with several names, and where the first one is by then
 	stamped []Op               // the times to set at the end
 }
 
@@ -97,10 +98,10 @@ type planner struct {
 func (t *Task) Plan() (*Plan, error) {
 	p := planner{Task: t, asides: map[Path]bool{}, copied: map[[2]uint64]Path{}}
 	for _, part := range t.Parts {
-		p.part, p.aside = part, t.Shared.Join(string(part)+kept+t.Stamp)
+		p.part, p.winners = part, 0
 		p.ground()
 		for i := range t.Homes {
-			p.home = &t.Homes[i]
+			p.home, p.aside = &t.Homes[i], ""
 			if err := p.place(p.home.Places[part]); err != nil {
 				return nil, err
 			}
@@ -213,7 +214,7 @@ func (p *planner) twins(e *Entry, from, to Path) []Twin {
 	var twins []Twin
 	mine := map[[2]uint64]bool{}
 	e.each(func(c *Entry) {
-		key := [2]uint64{c.Stat.Device, c.Stat.Node}
+		key := c.key()
 		if c.Stat.Type != File || c.Stat.Links < 2 || mine[key] {
 			return
 		}
@@ -298,16 +299,33 @@ func (p *planner) judge(folder, there, own *Entry, to Path) (won bool, err error
 		p.lose(own, there, to)
 		return false, nil
 	}
-	loser := p.aside + to[len(p.target()):]
+	loser := p.loserAt(to)
 	p.asideFolders(loser, folder.Stat)
 	o := Op{Do: MoveEntry, From: to, To: loser, Node: p.nodeOf(there, to), Amount: there.amount()}
 	p.do(o)
+	if key := there.key(); p.copied[key] == to {
+		p.copied[key] = loser
+	}
 	p.take(own, to)
 	i, _ := slices.BinarySearchFunc(folder.Children, own.Name, func(c *Entry, name string) int { return cmp.Compare(c.Name, name) })
 	folder.Children[i] = own
 	why := fmt.Sprintf("it is that of %s, of %s, the other of %s", p.home.Node, own.Stat.Mod, there.Stat.Mod)
 	p.Conflicts = append(p.Conflicts, Conflict{to, why, loser})
 	return true, nil
+}
+
+// loserAt returns where a loser of the shared folder is kept. Each node whose files win has its own folder for them: a
+// second one may win against the first.
+func (p *planner) loserAt(to Path) Path {
+	if p.aside == "" {
+		p.winners++
+		name := string(p.part)
+		if p.winners > 1 {
+			name = fmt.Sprintf("%s-%d", name, p.winners)
+		}
+		p.aside = p.Shared.Join(name + kept + p.Stamp)
+	}
+	return p.aside + to[len(p.target()):]
 }
 
 // nodeOf returns the inode that a shared entry will have by then, 0 if it is a copy that is not made yet.

@@ -151,20 +151,11 @@ func TestMerge(t *testing.T) {
 		t.Fatal(err)
 	}
 	stored := "Metadata/Movies/a/b.bundle/Contents/_stored"
-	find := func(pattern string) string {
-		names, err := filepath.Glob(filepath.Join(h.root, pattern))
-		if err != nil || len(names) != 1 {
-			t.Fatalf("%s: %q, %v", pattern, names, err)
-		}
-		content, err := os.ReadFile(names[0])
-		h.must(err)
-		return string(content)
-	}
 	got := []string{
-		find("both/" + stored + "/same.jpg"), find("both/" + stored + "/newer.jpg"), find("both/" + stored + "/older.jpg"),
-		find("both/Metadata.pre-share-*" + strings.TrimPrefix(stored, "Metadata") + "/newer.jpg"),
-		find("two/" + library + "/Metadata.pre-share-*" + strings.TrimPrefix(stored, "Metadata") + "/older.jpg"),
-		find("both/Metadata/Movies/one.bundle/Info.xml"), find("both/Metadata/Movies/two.bundle/Info.xml"),
+		h.read("both/" + stored + "/same.jpg"), h.read("both/" + stored + "/newer.jpg"), h.read("both/" + stored + "/older.jpg"),
+		h.read("both/Metadata.pre-share-*" + strings.TrimPrefix(stored, "Metadata") + "/newer.jpg"),
+		h.read("two/" + library + "/Metadata.pre-share-*" + strings.TrimPrefix(stored, "Metadata") + "/older.jpg"),
+		h.read("both/Metadata/Movies/one.bundle/Info.xml"), h.read("both/Metadata/Movies/two.bundle/Info.xml"),
 	}
 	want := []string{"alike", "of two", "from one", "of one", "from two", "<one/>", "<two/>"}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -390,5 +381,62 @@ func TestLeaves(t *testing.T) {
 		if got := share.Leaves(&share.Entry{Name: "l", Parent: folder, Target: target}); got != want {
 			t.Errorf("a link in a folder of the tree to %s leaves it: %t, want %t", target, got, want)
 		}
+	}
+}
+
+// TestThreeNodes: of three files of one name the newest is shared, and both others are kept.
+func TestThreeNodes(t *testing.T) {
+	for _, flags := range [][]string{nil, {"-copy"}} {
+		h := newBareHouse(t, "one", "two", "three")
+		h.put("both/Media/a/f", "of none", 1)
+		for i, node := range h.nodes {
+			h.put(filepath.Join(node, library, "Media/a/f"), "of "+node, 2+i)
+		}
+		was := withoutShared(h.look())
+		if out, err := h.share(share.ThisSystem(), "apply", flags...); err != nil {
+			t.Fatalf("%v: %v\n%s", flags, err, out)
+		}
+		got := []string{
+			h.read("both/Media/a/f"), h.read("both/Media.pre-share-*/a/f"),
+			h.read("both/Media-2.pre-share-*/a/f"), h.read("both/Media-3.pre-share-*/a/f"),
+		}
+		if diff := cmp.Diff([]string{"of three", "of none", "of one", "of two"}, got); diff != "" {
+			t.Errorf("%v (-want +got):\n%s", flags, diff)
+		}
+		if out, err := h.share(share.ThisSystem(), "undo"); err != nil {
+			t.Fatalf("%v: %v\n%s", flags, err, out)
+		}
+		if diff := cmp.Diff(was, withoutShared(h.look())); diff != "" {
+			t.Errorf("%v: undone (-want +got):\n%s", flags, diff)
+		}
+	}
+}
+
+// TestLinksOfCopies: a hard link is one of what it was a link of, whatever has its name by then.
+func TestLinksOfCopies(t *testing.T) {
+	h := newBareHouse(t, "one", "two")
+	of := func(node, name string) string { return filepath.Join(node, library, name) }
+	h.put(of("one", "Media/f"), "old", 1)
+	h.must(os.Link(h.of("one", "Media", "f"), filepath.Join(h.of("one"), "g")))
+	h.put(of("one", "Metadata/other"), "", 1)
+	h.must(os.Rename(filepath.Join(h.of("one"), "g"), h.of("one", "Metadata", "g")))
+	h.put(of("two", "Media/f"), "new", 2)
+	h.must(os.Link(h.of("two", "Media", "f"), h.of("two", "Media", "z")))
+	if out, err := h.share(share.ThisSystem(), "apply", "-copy"); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	node := func(pattern string) uint64 {
+		names, err := filepath.Glob(filepath.Join(h.root, pattern))
+		h.must(err)
+		var st unix.Stat_t
+		h.must(unix.Lstat(names[0], &st))
+		return st.Ino
+	}
+	got := []any{
+		h.read("both/Metadata/g"), h.read("both/Media.pre-share-*/f"), h.read("both/Media/f"), h.read("both/Media/z"),
+		node("both/Metadata/g") == node("both/Media.pre-share-*/f"), node("both/Media/f") == node("both/Media/z"),
+	}
+	if diff := cmp.Diff([]any{"old", "old", "new", "new", true, true}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

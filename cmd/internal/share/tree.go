@@ -30,6 +30,9 @@ func (e *Entry) Path() Path {
 	return e.Parent.Path().Join(e.Name)
 }
 
+// key is what all names of a file have alike.
+func (e *Entry) key() [2]uint64 { return [2]uint64{e.Stat.Device, e.Stat.Node} }
+
 // child returns the entry of that name, or nil.
 func (e *Entry) child(name string) *Entry {
 	i, ok := slices.BinarySearchFunc(e.Children, name, func(c *Entry, name string) int { return cmp.Compare(c.Name, name) })
