@@ -7,24 +7,17 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// readCompose returns the services of a compose file that run Plex, or all if none has an image of that name.
+// readCompose returns the services of a compose file that run Plex.
 func readCompose(text string) ([]*container, error) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal([]byte(text), &doc); err != nil {
 		return nil, fmt.Errorf("reading the compose file: %w", err)
 	}
-	var plex, all []*container
+	var all []*container
 	for _, s := range children(value(&doc, "services")) {
-		c := readComposeService(s.key, s.value)
-		all = append(all, c)
-		if strings.Contains(c.image.text, "plex") {
-			plex = append(plex, c)
-		}
+		all = append(all, readComposeService(s.key, s.value))
 	}
-	if plex != nil {
-		return plex, nil
-	}
-	return all, nil
+	return plexOf(all), nil
 }
 
 // child is one of a mapping.
@@ -116,7 +109,7 @@ func items(n *yaml.Node) []word {
 
 // readComposeService takes a service, see https://github.com/compose-spec/compose-spec/blob/main/05-services.md
 func readComposeService(key, s *yaml.Node) *container {
-	c := &container{engine: "docker", line: key.Line, env: map[string]word{}, replaces: true}
+	c := &container{engine: "docker", line: key.Line, service: key.Value, env: map[string]word{}, replaces: true}
 	for name, into := range map[string]*word{
 		"image": &c.image, "user": &c.user, "container_name": &c.name, "restart": &c.restart, "pull_policy": &c.pull,
 		"stop_grace_period": &c.stopTimeout,

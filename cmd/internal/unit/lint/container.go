@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -8,8 +9,9 @@ import (
 
 // container is one that a file runs. Words that are not set were not given.
 type container struct {
-	engine string // docker or podman
-	line   int    // where it begins
+	engine  string // docker or podman
+	line    int    // where it begins
+	service string // of compose
 
 	name, image, user             word
 	privileged, interactive, tty  word
@@ -25,6 +27,35 @@ type container struct {
 	env     map[string]word // by name
 	envFile word
 	devices []word
+}
+
+// plexImage is what the images of Plex are called, whoever makes them.
+var plexImage = regexp.MustCompile(`(^|/)((arch|docker|rpi)-)?(plex|plexpass|pms-docker|plex-?media-?server)$`)
+
+// plexOf returns those of several containers that run Plex. They are known by their image, else by the port, else by a
+// name; one alone is meant, whatever it is called.
+func plexOf(all []*container) []*container {
+	if len(all) <= 1 {
+		return all
+	}
+	named := func(text string) bool { return strings.Contains(strings.ToLower(text), "plex") }
+	for _, is := range []func(*container) bool{
+		func(c *container) bool { return plexImage.MatchString(c.repository()) },
+		func(c *container) bool { p, _ := c.published(); return p.inside == plexPort },
+		func(c *container) bool { return named(c.image.text) || named(c.name.text) || named(c.service) },
+	} {
+		if some := slices.DeleteFunc(slices.Clone(all), func(c *container) bool { return !is(c) }); len(some) > 0 {
+			return some
+		}
+	}
+	return nil
+}
+
+// repository returns the image's name, without tag and digest.
+func (c *container) repository() string {
+	name, _, _ := strings.Cut(c.image.text, "@")
+	name, _ = splitTag(name)
+	return name
 }
 
 // port is one that is published, or several in a row.

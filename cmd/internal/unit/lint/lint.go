@@ -34,7 +34,8 @@ type Node struct {
 }
 
 // ErrNothing is that a file runs no container that could be looked at.
-var ErrNothing = errors.New("there is no docker run or podman run, no [Container] and no service of compose in it: nothing to look at")
+var ErrNothing = errors.New("there is no docker run or podman run, no [Container] and no service of compose in it " +
+	"that could be Plex's: nothing to look at")
 
 // Check returns the findings of a file, sorted by line. Nodes are those that may be meant: the one that is named, or all
 // of the Corefile; nil if there is none.
@@ -98,11 +99,13 @@ func readAs(f format, text string) (*document, error) {
 		doc.unit = readUnit(text)
 		doc.containers = []*container{readQuadlet(doc.unit)}
 	case script:
+		var all []*container
 		for _, words := range commands(text, 1, shell) {
 			if c := readRun(words); c != nil {
-				doc.containers = append(doc.containers, c)
+				all = append(all, c)
 			}
 		}
+		doc.containers = plexOf(all)
 	}
 	return doc, nil
 }

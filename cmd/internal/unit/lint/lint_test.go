@@ -211,6 +211,40 @@ func TestTimeOfCommand(t *testing.T) {
 	}
 }
 
+// TestOthersAreNotPlex: of several containers those are looked at that run Plex, whatever has its name in it.
+func TestOthersAreNotPlex(t *testing.T) {
+	for _, tc := range []struct {
+		name, text string
+		want       []int // the lines of findings of "tz", which each container has
+	}{
+		{"by image", "services:\n a: {image: x/plex-meta-manager}\n b: {image: y/plextraktsync}\n c: {image: 'linuxserver/plex:1'}", []int{4}},
+		{"by another image", "services:\n plex-log: {image: x}\n b: {image: binhex/arch-plexpass}", []int{3}},
+		{"several", "services:\n a: {image: plexinc/pms-docker}\n b: {image: x/y/plex@sha256:1}\n c: {image: plexpy}", []int{2, 3}},
+		{"by port", "services:\n a: {image: plexy}\n b: {image: '${X}', ports: ['32401:32400']}", []int{3}},
+		{"by name", "services:\n db: {image: postgres}\n Plex: {build: .}", []int{3}},
+		{"one alone", "services:\n a: {image: mine}", []int{2}},
+		{"in a script", "docker run -d tautulli/tautulli\ndocker run -d lscr.io/linuxserver/plex", []int{2}},
+	} {
+		findings, err := lint.Check("file", []byte(tc.text), nil)
+		if err != nil {
+			t.Errorf("%s: %v", tc.name, err)
+		}
+		var got []int
+		for _, f := range findings {
+			if f.Code == "tz" {
+				got = append(got, f.Line)
+			}
+		}
+		if diff := cmp.Diff(tc.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tc.name, diff)
+		}
+	}
+	none := "services:\n a: {image: postgres}\n b: {image: redis}"
+	if got, err := lint.Check("file", []byte(none), nil); !errors.Is(err, lint.ErrNothing) {
+		t.Errorf("none: got %v, %v", got, err)
+	}
+}
+
 // TestEveryCodeIsShown: no rule is there that no file of testdata and no case shows.
 func TestEveryCodeIsShown(t *testing.T) {
 	shown, err := os.ReadFile("lint_test.go")

@@ -2,6 +2,7 @@ package lint
 
 import (
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strconv"
@@ -182,7 +183,7 @@ const (
 	plexinc     = "plexinc/pms-docker"
 )
 
-func (c *container) from(family string) bool { return strings.Contains(c.image.text, family) }
+func (c *container) from(family string) bool { return strings.HasSuffix(c.repository(), family) }
 
 // ids returns the variables of the user and group that Plex runs as.
 func (c *container) ids() []string {
@@ -549,9 +550,9 @@ func otherImage(_ *document, c *container, say say) {
 	case c.from(plexinc):
 		wrong["PUID"], wrong["PGID"] = "write PLEX_UID", "write PLEX_GID"
 	}
-	for name, fix := range wrong {
+	for _, name := range slices.Sorted(maps.Keys(wrong)) {
 		if v, ok := c.env[name]; ok {
-			say(v.line, name+" does nothing in this image", fix)
+			say(v.line, name+" does nothing in this image", wrong[name])
 		}
 	}
 }
