@@ -131,6 +131,7 @@ func (j *journal) begin(run *Run) error {
 func (j *journal) read() error {
 	in := bufio.NewReaderSize(&handleReader{j.sys, j.h, 0}, 1<<16)
 	var pending *Run
+	var begun int64 // where the pending run begins
 	for {
 		line, err := in.ReadBytes('\n')
 		if errors.Is(err, io.EOF) && len(line) == 0 {
@@ -146,11 +147,17 @@ func (j *journal) read() error {
 		case j.torn && r.Run == nil && r.Op == nil:
 			return fmt.Errorf("the journal is damaged at byte %d: nothing is done, as what it says cannot be relied on", j.end)
 		case !j.torn:
+			if r.Run != nil {
+				begun = j.end
+			}
 			if pending, err = j.take(pending, r); err != nil {
 				return err
 			}
 			j.end += int64(len(line))
 		}
+	}
+	if pending != nil { // it never counted
+		j.end, j.torn = begun, true
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package share_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -438,5 +439,42 @@ func TestLinksOfCopies(t *testing.T) {
 	}
 	if diff := cmp.Diff([]any{"old", "old", "new", "new", true, true}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestCrashOfALaterRun: a plan that was written, and may not have been begun, is none. What was there before can be
+// undone, wherever the later run has ended.
+func TestCrashOfALaterRun(t *testing.T) {
+	build := func() (h *house, was []string) {
+		h = newHouse(t, t.TempDir())
+		was = withoutShared(h.look())
+		h.nodes = []string{"one"}
+		if out, err := h.share(share.ThisSystem(), "apply"); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		h.nodes = []string{"one", "two"}
+		return h, was
+	}
+	h, _ := build()
+	whole := mortalAt(0, before)
+	if out, err := h.share(whole, "apply"); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for end := 1; end <= len(whole.calls); end += 3 {
+		h, was := build()
+		if _, err := h.share(mortalAt(end, before), "apply"); !errors.Is(err, errDead) {
+			t.Fatalf("call %d: %v, want it ended", end, err)
+		}
+		for range 2 {
+			if out, err := h.share(share.ThisSystem(), "undo"); err != nil {
+				t.Fatalf("before call %d of %d, %v, then undo: %v\n%s", end, len(whole.calls), whole.calls[end-1], err, out)
+			}
+			if _, err := h.share(share.ThisSystem(), "status"); err != nil {
+				t.Fatalf("before call %d of %d, %v, then status: %v", end, len(whole.calls), whole.calls[end-1], err)
+			}
+		}
+		if diff := cmp.Diff(was, withoutShared(h.look())); diff != "" {
+			t.Errorf("before call %d of %d, %v (-want +got):\n%s", end, len(whole.calls), whole.calls[end-1], diff)
+		}
 	}
 }
