@@ -101,8 +101,10 @@ func readAs(f format, text string) (*document, error) {
 	case script:
 		var all []*container
 		for _, words := range commands(text, 1, shell) {
-			if c := readRun(words); c != nil {
-				all = append(all, c)
+			for _, command := range ofShell(words) {
+				if c := readRun(command); c != nil {
+					all = append(all, c)
+				}
 			}
 		}
 		doc.containers = plexOf(all)

@@ -165,6 +165,11 @@ func TestRules(t *testing.T) {
 		{"a long limit", "StartLimitIntervalSec=0", "StartLimitIntervalSec=5min", "start-limit:13"},
 		{"Docker is not waited for", "After=docker.service", "", "engine:8"},
 		{"no health", "--health-cmd 'curl http://localhost:32400/identity'", "", "health:8"},
+		{"a check that Docker has run", "curl http://localhost:32400/identity", "none", ""},
+		{"an engine elsewhere", "docker run --name", "docker --context x -H tcp://x -l debug --tls --config=x -ldebug run --name", ""},
+		{"an engine elsewhere, to stop", "docker stop plex", "docker --host tcp://x container stop plex", ""},
+		{"a shell that stops", "/usr/bin/docker stop plex", `/bin/sh -ec 'sleep 1; docker stop plex'`, ""},
+		{"a shell that removes", "-/usr/bin/docker rm", `-/bin/bash -c "docker stop plex" && -docker rm`, "leftover:8"},
 		{"no health by a flag", "--name", "--no-healthcheck --name", "health:8"},
 		{"mounts that are not waited for", "RequiresMountsFor=/srv", "RequiresMountsFor=/srv/tv", "mounts:8"},
 		{"mounts beside", "RequiresMountsFor=/srv", "RequiresMountsFor=/srv/t /srv/config", "mounts:8"},
@@ -197,6 +202,17 @@ func TestRules(t *testing.T) {
 				t.Errorf("(-want +got):\n%s\n%v", diff, findings)
 			}
 		})
+	}
+}
+
+// TestPodmanChecksNothing: the command none is no check.
+func TestPodmanChecksNothing(t *testing.T) {
+	for command, want := range map[string]bool{"none": true, "curl http://localhost:32400/identity": false} {
+		got, err := lint.Check("plex.container", []byte("[Container]\nImage=plex:1\nHealthCmd="+command), nil)
+		found := slices.ContainsFunc(got, func(f lint.Finding) bool { return f.Code == "health" && f.Line == 3 })
+		if err != nil || found != want {
+			t.Errorf("%s: got %v, %v", command, got, err)
+		}
 	}
 }
 
@@ -269,6 +285,26 @@ func TestEveryCodeIsShown(t *testing.T) {
 	}
 }
 
+// TestShellsAreRead: what a shell is told to run is as good as a command of the file's own.
+func TestShellsAreRead(t *testing.T) {
+	for _, text := range []string{
+		"[Service]\nExecStart=/bin/sh -c 'exec docker run --privileged lscr.io/linuxserver/plex'",
+		"#\n" + `sudo sh -c "docker run --privileged lscr.io/linuxserver/plex"`,
+		"#\nID=$(docker run --privileged -v $(pwd)/config:/config lscr.io/linuxserver/plex)",
+		"#\n" + `ID="$(docker run --privileged lscr.io/linuxserver/plex)"`,
+	} {
+		findings, err := lint.Check("file", []byte(text), nil)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+		for _, code := range []string{"privileged", "latest"} {
+			if !slices.ContainsFunc(findings, func(f lint.Finding) bool { return f.Code == code && f.Line == 2 }) {
+				t.Errorf("%s: want %s, got %v", text, code, findings)
+			}
+		}
+	}
+}
+
 func TestNothingToLookAt(t *testing.T) {
 	for _, text := range []string{
 		"", "hello", "[Service]\nExecStart=/usr/lib/plexmediaserver/Plex", "services: {}", "services:\n- 1", "docker pull plex",
@@ -297,6 +333,11 @@ func TestCommands(t *testing.T) {
 		{`a;b "c\x20d" e\sf %%n $$HOME ${X} 'g\'h'`, true, [][]string{{"a;b", "c d", "e f", "%n", "$HOME", "${X}", "g'h"}}},
 		{`a "b`, false, [][]string{{"a", "b"}}},
 		{`a\`, false, [][]string{{"a"}}},
+		{"a $(b (c) d)/e f", false, [][]string{{"b"}, {"c"}, {"d"}, {"a", "$(b (c) d)/e", "f"}}},
+		{`a "$(b "c d")/e" f`, false, [][]string{{"b", "c d"}, {"a", `$(b "c d")/e`, "f"}}},
+		{"a $(b", false, [][]string{{"b"}, {"a", "$(b"}}},
+		{"a '$(b c)'", false, [][]string{{"a", "$(b c)"}}},
+		{"a $(b c)", true, [][]string{{"a", "$(b", "c)"}}},
 	} {
 		if diff := cmp.Diff(tc.want, lint.Commands(tc.text, tc.ofUnit)); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", tc.text, diff)

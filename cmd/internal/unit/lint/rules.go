@@ -453,9 +453,13 @@ const healthCommand = "curl --silent --show-error --output /dev/null --max-time 
 func health(d *document, c *container, say say) {
 	fix := d.words("write --health-cmd='"+healthCommand+"'", "write HealthCmd="+healthCommand,
 		`write healthcheck: {test: ["CMD-SHELL", "`+healthCommand+`"]}`)
+	off := c.noHealth
+	if c.engine == "podman" && c.health.text == "none" { // see podman-run(1)
+		off = c.health
+	}
 	switch {
-	case c.noHealth.set():
-		say(c.noHealth.line, "the health check is switched off: nobody sees a server that accepts and never answers", fix)
+	case off.set():
+		say(off.line, "the health check is switched off: nobody sees a server that accepts and never answers", fix)
 	case !c.health.set() && !c.from(plexinc): // which has its own
 		say(c.line, "there is no health check: nobody sees a server that accepts and never answers", fix)
 	}

@@ -2,6 +2,7 @@ package lint
 
 import (
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -103,10 +104,35 @@ func (u *unit) executions(key string) []execution {
 		program := strings.TrimLeft(words[0].text, prefixes)
 		ignore := strings.Contains(words[0].text[:len(words[0].text)-len(program)], "-")
 		words[0].text = program
-		all = append(all, execution{words, ignore})
+		for _, command := range ofShell(words) {
+			all = append(all, execution{command, ignore})
+		}
 	}
 	return all
 }
+
+// ofShell returns the commands that a command has a shell run, as in sh -c "docker run ...", or the command itself.
+func ofShell(words []word) [][]word {
+	for i, w := range words {
+		flag := i + 1
+		switch base := path.Base(w.text); {
+		case base == "docker" || base == "podman":
+			return [][]word{words}
+		case !slices.Contains(shells, base), flag+1 >= len(words):
+		case strings.HasPrefix(words[flag].text, "-") && strings.HasSuffix(words[flag].text, "c"):
+			all := commands(words[flag+1].text, 1, shell)
+			for _, command := range all {
+				for i := range command {
+					command[i].line = words[flag+1].line // a line feed within is not always one of the file's
+				}
+			}
+			return all
+		}
+	}
+	return [][]word{words}
+}
+
+var shells = []string{"sh", "bash", "dash", "ash", "zsh"}
 
 // readService returns the container that a unit of systemd runs.
 func readService(u *unit) []*container {
@@ -198,11 +224,29 @@ func engineCommand(words []word) (rest []word, engine string) {
 		if base != "docker" && base != "podman" {
 			continue
 		}
-		rest = words[i+1:]
-		for len(rest) > 0 && (strings.HasPrefix(rest[0].text, "-") || rest[0].text == "container") {
-			rest = rest[1:]
-		}
-		return rest, base
+		return behindOptions(words[i+1:]), base
 	}
 	return nil, ""
+}
+
+// engineFlags are the options of the engines' own that take no value.
+var engineFlags = []string{
+	"-D", "--debug", "--tls", "--tlsverify", "-r", "--remote", "--syslog", "--trace", "--transient-store", "--noout", "-v", "--version",
+	"-h", "--help",
+}
+
+func behindOptions(words []word) []word {
+	for len(words) > 0 {
+		switch text := words[0].text; {
+		case text == "container":
+			words = words[1:]
+		case !strings.HasPrefix(text, "-"):
+			return words
+		case strings.Contains(text, "="), slices.Contains(engineFlags, text), len(text) > 2 && text[1] != '-':
+			words = words[1:]
+		default:
+			words = words[min(2, len(words)):]
+		}
+	}
+	return nil
 }

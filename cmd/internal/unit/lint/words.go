@@ -68,8 +68,34 @@ func (s *scanner) step() {
 		}
 	default:
 		s.begin()
-		s.current.WriteByte(b)
+		s.plain(b)
 	}
+}
+
+// plain takes a byte that ends no word. What a shell puts in the place of $(...) nobody knows: it stays as it is, and
+// its commands are read, too.
+func (s *scanner) plain(b byte) {
+	s.current.WriteByte(b)
+	if s.syntax != shell || b != '$' || s.at == len(s.text) || s.text[s.at] != '(' {
+		return
+	}
+	begin, line, depth := s.at+1, s.line, 0
+	for s.at < len(s.text) {
+		b := s.next()
+		s.current.WriteByte(b)
+		switch b {
+		case '(':
+			depth++
+		case ')':
+			depth--
+		case '\n':
+			s.line++
+		}
+		if depth == 0 {
+			break
+		}
+	}
+	s.all = append(s.all, commands(s.text[begin:s.at], line, shell)...)
 }
 
 func (s *scanner) next() byte {
@@ -151,6 +177,8 @@ func (s *scanner) quoted(quote byte) {
 			s.current.WriteByte(' ')
 		case b == '\\' && s.at < len(s.text) && (quote == '"' || s.syntax == unitful):
 			s.escapeQuoted()
+		case quote == '"':
+			s.plain(b)
 		default:
 			s.current.WriteByte(b)
 		}
