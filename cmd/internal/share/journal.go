@@ -48,8 +48,13 @@ const (
 	Undone   State = "undone"
 )
 
+// version is of the journal's first record. A journal without one that is known is not relied on.
+const version = 1
+
 // record is one line of the journal: a checksum, then this as JSON.
 type record struct {
+	Version int `json:"version,omitempty"` // begins the journal
+
 	Run *Run  `json:"run,omitempty"` // begins one
 	Op  *Op   `json:"op,omitempty"`
 	Go  bool  `json:"go,omitempty"`  // all its operations stand above: it counts
@@ -111,6 +116,11 @@ func (j *journal) add(records ...record) error {
 
 // begin writes a run and all its operations. It counts, and may be begun, once all of that is on the disk.
 func (j *journal) begin(run *Run) error {
+	if j.end == 0 {
+		if err := j.add(record{Version: version}); err != nil {
+			return err
+		}
+	}
 	run.RootB = []byte(run.Root)
 	records := []record{{Run: run}}
 	for i := range run.Ops {
@@ -127,8 +137,39 @@ func (j *journal) begin(run *Run) error {
 	return nil
 }
 
+// errDamaged is that a journal cannot be relied on.
+var errDamaged = errors.New("nothing is done, as what it says cannot be relied on")
+
+// empty reports whether nothing was begun yet. The first record is on the disk before another is written: a file that
+// is no longer is that of a power cut at the very beginning, and any other begins with it.
+func (j *journal) empty() (bool, error) {
+	first := record{Version: version}
+	want, err := first.line()
+	if err != nil {
+		return false, err
+	}
+	there := make([]byte, len(want)+1)
+	n, err := io.ReadFull(&handleReader{j.sys, j.h, 0}, there)
+	switch {
+	case err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
+		return false, fmt.Errorf("reading the journal: %w", err)
+	case bytes.HasPrefix(there[:n], want):
+		return false, nil
+	case n <= len(want):
+		j.torn = n > 0
+		return true, nil
+	}
+	if r, ok := parseRecord(there[:n]); ok && r.Version > version {
+		return false, fmt.Errorf("the journal is of version %d, which this plexctl does not know", r.Version)
+	}
+	return false, fmt.Errorf("the journal is damaged from its beginning: %w", errDamaged)
+}
+
 // read reads all runs. What was being written when the power went, at the end, is dropped.
 func (j *journal) read() error {
+	if empty, err := j.empty(); empty || err != nil {
+		return err
+	}
 	in := bufio.NewReaderSize(&handleReader{j.sys, j.h, 0}, 1<<16)
 	var pending *Run
 	var begun int64 // where the pending run begins
@@ -145,7 +186,7 @@ func (j *journal) read() error {
 		case !ok:
 			j.torn = true
 		case j.torn && r.Run == nil && r.Op == nil:
-			return fmt.Errorf("the journal is damaged at byte %d: nothing is done, as what it says cannot be relied on", j.end)
+			return fmt.Errorf("the journal is damaged at byte %d: %w", j.end, errDamaged)
 		case !j.torn:
 			if r.Run != nil {
 				begun = j.end
@@ -165,6 +206,8 @@ func (j *journal) read() error {
 // take adds a record to what is known.
 func (j *journal) take(pending *Run, r *record) (*Run, error) {
 	switch {
+	case r.Version != 0 && j.end == 0:
+		return nil, nil
 	case r.Run != nil:
 		r.Run.Root = string(r.Run.RootB)
 		return r.Run, nil

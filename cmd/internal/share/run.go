@@ -187,7 +187,10 @@ func (o *options) undo(ctx context.Context, s *session) error {
 	}
 	defer j.close()
 	run := j.current()
-	if run == nil {
+	switch {
+	case len(j.runs) == 0:
+		return fmt.Errorf("nothing was shared in %s", quote(s.into))
+	case run == nil:
 		s.say("all is undone\n")
 		return s.err
 	}

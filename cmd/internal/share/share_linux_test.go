@@ -135,7 +135,8 @@ func TestFullDisk(t *testing.T) {
 				t.Errorf("%d writes fit, then more: %v", left, err)
 			}
 		}
-		if _, err := h.share(share.ThisSystem(), "undo"); err != nil {
+		_, err = h.share(share.ThisSystem(), "undo")
+		if begun := left%2 == 0 || left > 2; begun == (err != nil) { // the first two are the journal's head and the plan
 			t.Errorf("%d writes fit, then an undo: %v", left, err)
 		}
 		if diff := cmp.Diff(was, withoutShared(h.look())); diff != "" {
@@ -299,6 +300,7 @@ func FuzzJournal(f *testing.F) {
 	f.Add(whole[:len(whole)-3])
 	f.Add(whole[:len(whole)/2])
 	f.Add([]byte("00000000 {}\n"))
+	f.Add([]byte("\x00\x00\x00"))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		sys := share.ThisSystem()
 		name := filepath.Join(t.TempDir(), "journal")
@@ -476,5 +478,50 @@ func TestCrashOfALaterRun(t *testing.T) {
 		if diff := cmp.Diff(was, withoutShared(h.look())); diff != "" {
 			t.Errorf("before call %d of %d, %v (-want +got):\n%s", end, len(whole.calls), whole.calls[end-1], diff)
 		}
+	}
+}
+
+// TestJournalThatIsNone: garbage is not taken for a folder in which nothing was shared, and nothing is done to it.
+func TestJournalThatIsNone(t *testing.T) {
+	for name, content := range map[string][]byte{
+		"zeros": make([]byte, 9000), "garbage": []byte(strings.Repeat("garbage\n", 900)), "zeros first": nil,
+	} {
+		h := newHouse(t, t.TempDir())
+		if _, err := h.share(share.ThisSystem(), "apply"); err != nil {
+			t.Fatal(err)
+		}
+		journal := filepath.Join(h.root, "both", ".plexha-share", "journal")
+		whole, err := os.ReadFile(journal)
+		h.must(err)
+		if content == nil {
+			content = append(make([]byte, 512), whole[512:]...)
+		}
+		h.must(os.WriteFile(journal, content, 0o600))
+		for _, word := range []string{"status", "undo", "apply"} {
+			if _, err := h.share(share.ThisSystem(), word); err == nil || !strings.Contains(err.Error(), "damaged from its beginning") {
+				t.Errorf("%s, %s: %v, want it refused", name, word, err)
+			}
+		}
+		if there, err := os.ReadFile(journal); err != nil || string(there) != string(content) {
+			t.Errorf("%s: %d bytes are left of %d, %v", name, len(there), len(content), err)
+		}
+	}
+}
+
+// TestUndoOfNothing is an error, as nothing is as it was before something.
+func TestUndoOfNothing(t *testing.T) {
+	h := newHouse(t, t.TempDir())
+	for _, content := range []string{"", "0000"} {
+		h.must(os.MkdirAll(filepath.Join(h.root, "both", ".plexha-share"), 0o700))
+		h.must(os.WriteFile(filepath.Join(h.root, "both", ".plexha-share", "journal"), []byte(content), 0o600))
+		if _, err := h.share(share.ThisSystem(), "undo"); err == nil || !strings.Contains(err.Error(), "nothing was shared in") {
+			t.Errorf("a journal of %q: %v, want that nothing was shared", content, err)
+		}
+		if out, err := h.share(share.ThisSystem(), "status"); err != nil || !strings.Contains(out, "nothing was shared in") {
+			t.Errorf("a journal of %q: %v\n%s", content, err, out)
+		}
+	}
+	if out, err := h.share(share.ThisSystem(), "apply"); err != nil {
+		t.Errorf("after them: %v\n%s", err, out)
 	}
 }
