@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -158,6 +159,25 @@ func TestOursAreRight(t *testing.T) {
 				"[device]"); err != nil || out != "file: nothing to complain of\n" && !want {
 				t.Errorf("%s%s: %v\n%s", engine, flags, err, out)
 			}
+		}
+	}
+}
+
+// TestNothingEndsTheStart: Restart tries again what has begun and failed, but not what a unit requires and has not got.
+func TestNothingEndsTheStart(t *testing.T) {
+	for _, engine := range unit.EngineNames() {
+		text, err := printed(t, house, "plex1 -engine "+engine+full)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m := regexp.MustCompile(`(?m)^(Requires|Requisite|BindsTo)=.*`).FindString(text); m != "" {
+			t.Errorf("%s: %s", engine, m)
+		}
+		if !strings.Contains(text, "RequiresMountsFor=/mnt/") || !strings.Contains(text, "for NFS write bg in /etc/fstab") {
+			t.Errorf("%s: nothing tells how its mounts are waited for:\n%s", engine, text)
+		}
+		if m := regexp.MustCompile(`(?m)^ExecStop(Post)?=[^-].*docker.*`).FindString(text); m != "" {
+			t.Errorf("%s: %s: fails when the container has ended by itself", engine, m)
 		}
 	}
 }

@@ -443,7 +443,7 @@ func engineService(d *document, c *container, say say) {
 	isDocker := func(w word) bool { return w.text == "docker.service" || w.text == "docker.socket" }
 	needs := append(d.unit.words("Unit", "Requires"), append(d.unit.words("Unit", "Wants"), d.unit.words("Unit", "BindsTo")...)...)
 	if !slices.ContainsFunc(d.unit.words("Unit", "After"), isDocker) || !slices.ContainsFunc(needs, isDocker) {
-		say(c.line, "it does not wait for Docker to run", "write Requires=docker.service and After=docker.service below [Unit]")
+		say(c.line, "it does not wait for Docker to run", "write Wants=docker.service and After=docker.service below [Unit]")
 	}
 }
 
