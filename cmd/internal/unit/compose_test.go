@@ -39,6 +39,20 @@ func TestComposeFits(t *testing.T) {
 	}
 }
 
+// TestComposeNamesAreStrings: a node may be called what YAML takes for something else.
+func TestComposeNamesAreStrings(t *testing.T) {
+	s := schema(t)
+	for _, name := range []string{"1", "null", "no", "true", "0x10"} {
+		text, err := printed(t, strings.Replace(house, "plex1", name, 1), name+" -engine compose"+full)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := fits(t, s, text); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func fits(t *testing.T, s *jsonschema.Schema, text string) error {
 	t.Helper()
 	var doc any
