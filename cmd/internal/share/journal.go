@@ -215,6 +215,9 @@ func (j *journal) take(pending *Run, r *record) (*Run, error) {
 		pending.Ops = append(pending.Ops, *r.Op)
 		return pending, nil
 	case r.Go && pending != nil:
+		if err := pending.check(); err != nil {
+			return nil, err
+		}
 		pending.State = Applying
 		j.runs = append(j.runs, pending)
 		return nil, nil

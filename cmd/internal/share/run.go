@@ -226,6 +226,9 @@ func (s *session) openJournal(read bool) (*journal, error) {
 		return nil, err
 	}
 	defer s.sys.Close(own)
+	if err := s.trusted(own, ownFolder); err != nil {
+		return nil, err
+	}
 	j := &journal{sys: s.sys}
 	if read {
 		j.h, err = s.sys.OpenFile(own, journalFile)
@@ -235,7 +238,8 @@ func (s *session) openJournal(read bool) (*journal, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !read {
+	err = s.trusted(j.h, filepath.Join(ownFolder, journalFile))
+	if err == nil && !read {
 		err = j.lock()
 	}
 	if err == nil {

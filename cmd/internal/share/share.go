@@ -18,6 +18,8 @@
 // done. So whatever stops a run at whatever point, it can go on or be undone: what the journal says is certain, and
 // what it leaves open, at most one batch, is looked at.
 //
+// The journal counts only if none but root, or who runs this, can have written it; see trust.go.
+//
 // No link is followed below the common parent of the folders: each element of a path is opened by itself.
 package share
 
