@@ -84,7 +84,7 @@ var overstrike = regexp.MustCompile(`.\x08`)
 func commandsOf(t *testing.T) []string {
 	t.Helper()
 	var names []string
-	for _, m := range regexp.MustCompile(`(?m)^  ([a-z]+(?: (?:once|verify|clear))?)`).FindAllStringSubmatch(plexctlSays(t, "help"), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^  ([a-z]+(?: (?:once|verify|clear|plan|apply|undo|status))?)`).FindAllStringSubmatch(plexctlSays(t, "help"), -1) {
 		if m[1] != "help" {
 			names = append(names, m[1])
 		}

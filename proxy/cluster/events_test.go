@@ -114,6 +114,8 @@ func TestOrder(t *testing.T) {
 	if n := h.Now().Snapshot.Node("plex1"); n.Order != zones.OrderDrain || n.OrderWhy != "new disk" {
 		t.Errorf("when it returns plex1 has the order %v # %s", n.Order, n.OrderWhy)
 	}
+	given := "info order: order on node plex1: drain: new disk"
+	h.told(given) // before it is taken back: what follows snapshots may miss one
 	for _, name := range []string{"192.168.1.2:443", "wan", "found1"} {
 		if err := h.Order(board.OrderLine{Name: name, Order: zones.OrderDown}); err != nil {
 			t.Errorf("an order on %s: %v", name, err)
@@ -129,7 +131,7 @@ func TestOrder(t *testing.T) {
 	if n := h.Now().Snapshot.Node("plex1"); n.Order != zones.NoOrder {
 		t.Errorf("after it was taken back plex1 has the order %v", n.Order)
 	}
-	h.told("info order: order on node plex1: drain: new disk", "info order: the order on node plex1 has been withdrawn")
+	h.told(given, "info order: the order on node plex1 has been withdrawn")
 
 	err := h.Order(board.OrderLine{Name: "plex3", Order: zones.OrderDrain})
 	if _, ok := errors.AsType[*corestate.OrderError](err); !ok || !strings.Contains(err.Error(), "want one of plex1 plex2 ") {
