@@ -69,6 +69,9 @@ func (o *options) apply(ctx context.Context, s *session) error {
 			return err
 		}
 		defer j.close()
+		if len(j.runs) > 0 { // it was begun after the look at the trees, which are others by now
+			return errOvertaken
+		}
 	}
 	run := p.run(now)
 	if err := j.begin(run); err != nil {
@@ -76,6 +79,9 @@ func (o *options) apply(ctx context.Context, s *session) error {
 	}
 	return s.execute(ctx, j, run, p.disk)
 }
+
+// errOvertaken is that another program has had the lock between the plan and now.
+var errOvertaken = errors.New("nothing was done: another apply came first: see plexctl share status, then apply again")
 
 // run returns what the journal has to know of a plan.
 func (p *prepared) run(now time.Time) *Run {

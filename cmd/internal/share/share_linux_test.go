@@ -525,3 +525,38 @@ func TestUndoOfNothing(t *testing.T) {
 		t.Errorf("after them: %v\n%s", err, out)
 	}
 }
+
+// overtaken is a system on which another program is faster: it runs when the journal's folder is about to be made.
+type overtaken struct {
+	share.System
+
+	other func()
+}
+
+func (o *overtaken) Mkdir(at share.Handle, name string, mode uint32) error {
+	if other := o.other; name == ".plexha-share" && other != nil {
+		o.other = nil
+		other()
+	}
+	return o.System.Mkdir(at, name, mode)
+}
+
+// TestOvertaken: a plan of how things were before another apply is not done.
+func TestOvertaken(t *testing.T) {
+	h := newHouse(t, t.TempDir())
+	was := withoutShared(h.look())
+	sys := &overtaken{share.ThisSystem(), func() {
+		if out, err := h.share(share.ThisSystem(), "apply"); err != nil {
+			t.Errorf("the other: %v\n%s", err, out)
+		}
+	}}
+	if _, err := h.share(sys, "apply"); err == nil || !strings.Contains(err.Error(), "another apply came first") {
+		t.Errorf("%v, want that another came first", err)
+	}
+	if out, err := h.share(share.ThisSystem(), "undo"); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if diff := cmp.Diff(was, withoutShared(h.look())); diff != "" {
+		t.Errorf("undone (-want +got):\n%s", diff)
+	}
+}
