@@ -59,6 +59,7 @@ type containerOptions struct {
 	engine            engine
 	image             string
 	config, transcode string
+	shared            string
 	media, devices    list
 	uid, gid          int
 	tz                string
@@ -73,6 +74,8 @@ func (o *containerOptions) define(set *flag.FlagSet) {
 	set.StringVar(&o.image, "image", "", "`IMAGE` NODE: with its version, such as "+exampleImage)
 	set.StringVar(&o.config, "config", "", "`DIR` NODE: what is /config in the container, of this node alone")
 	set.StringVar(&o.transcode, "transcode", "", "`DIR` NODE: what is /transcode in the container (default none)")
+	set.StringVar(&o.shared, "shared", "", "`DIR` NODE: what plexctl share has made, whose Media and Metadata are the node's "+
+		"then; or the one of them that is shared")
 	set.Var(&o.media, "media", "`DIR[:NAME]` NODE: is /NAME in the container, read-only (default its last part in lower "+
 		"case); several for several")
 	set.Var(&o.devices, "device", "`DEVICE` NODE: of the GPU, or none; several for several (default /dev/dri)")
@@ -166,6 +169,7 @@ func (o *containerOptions) mounts() ([]mount, error) {
 	if o.transcode != "" {
 		all = append(all, mount{o.transcode, "/transcode", false})
 	}
+	all = append(all, o.sharedMounts()...)
 	for _, text := range o.media {
 		dir, name, named := strings.Cut(text, ":")
 		if !named {
@@ -188,6 +192,25 @@ func (o *containerOptions) mounts() ([]mount, error) {
 		targets[m.Target] = m.Source
 	}
 	return all, nil
+}
+
+// library is where both images have the server's own folder.
+const library = "/config/Library/Application Support/Plex Media Server/"
+
+// sharedMounts are what `plexctl share` says to mount over the empty folders that it leaves.
+func (o *containerOptions) sharedMounts() []mount {
+	parts := []string{"Media", "Metadata"}
+	switch dir, part := path.Split(o.shared); {
+	case o.shared == "":
+		return nil
+	case slices.Contains(parts, part):
+		return []mount{{dir + part, library + part, false}}
+	}
+	var all []mount
+	for _, part := range parts {
+		all = append(all, mount{strings.TrimSuffix(o.shared, "/") + "/" + part, library + part, false})
+	}
+	return all
 }
 
 // checkPath refuses what no folder is meant to be called, or what an engine could not be told: : and , are between

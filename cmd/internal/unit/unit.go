@@ -47,7 +47,7 @@ var Command = command.Command{
 		Define: func(set *flag.FlagSet) { new(options).define(set) },
 		Kinds: map[string]command.Kind{
 			"engine": command.Kind(strings.Join(engineNames(), "|")), "lint": command.File,
-			"config": command.File, "transcode": command.File,
+			"config": command.File, "transcode": command.File, "shared": command.File,
 		},
 	},
 	Run: run,

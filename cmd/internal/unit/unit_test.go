@@ -87,6 +87,8 @@ var golden = []struct {
 	{"https.service", house, "plex2 -device nvidia.com/gpu=all -device /dev/dri" + image + config},
 	{"plain.container", house, "plex1 -engine quadlet -device none" + image + config},
 	{"plain.yaml", house, "plex1 -engine compose -device none" + image + config},
+	{"shared.service", house, "plex1 -shared /mnt/shared" + image + config},
+	{"shared.container", house, "plex1 -engine quadlet -shared /mnt/shared/Metadata" + image + config},
 	{"plexdns.service", house, "plexdns"},
 	{"plexproxy.service", house, "plexproxy"},
 	{"credential-plexdns.service", sockets, "plexdns -bin /usr/bin"},
@@ -146,7 +148,7 @@ func TestTextsAreNarrow(t *testing.T) {
 // TestOursAreRight: -lint finds nothing in what runs a node, whatever runs it.
 func TestOursAreRight(t *testing.T) {
 	for _, engine := range unit.EngineNames() {
-		for _, flags := range []string{full, image + config + " -device none", full + " -media /srv/More"} {
+		for _, flags := range []string{full, image + config + " -device none", full + " -media /srv/More", full + " -shared /srv/shared"} {
 			text, err := printed(t, house, "plex1 -engine "+engine+flags)
 			if err != nil {
 				t.Fatal(err)
@@ -212,6 +214,8 @@ func TestMistakes(t *testing.T) {
 		{"plex1 -media /srv/Movies" + full, "/mnt/storage/Movies would both be /movies in the container: name one of them, " +
 			"as in /mnt/storage/Movies:NAME"},
 		{"plex1 -media /srv/x:config" + full, "would both be /config"},
+		{"plex1 -shared shared" + full, `"shared/Media": want an absolute path`},
+		{"plex1 -shared /srv/../x" + full, "want a folder without . or .. in its path"},
 		{"plex1 -engine lxc" + full, "want one of docker podman compose quadlet"},
 		{"plex1 -device dri" + full, `-device "dri": want one below /dev`},
 		{"plex1 -device none -device /dev/dri" + full, `-device "none"`},
