@@ -337,6 +337,9 @@ func TestCommands(t *testing.T) {
 		{`a "$(b "c d")/e" f`, false, [][]string{{"b", "c d"}, {"a", `$(b "c d")/e`, "f"}}},
 		{"a $(b", false, [][]string{{"b"}, {"a", "$(b"}}},
 		{"a '$(b c)'", false, [][]string{{"a", "$(b c)"}}},
+		{"a `b c`/d `#e` f\\\n`# g\n`h", false, [][]string{{"b", "c"}, {"a", "`b c`/d", "f", "h"}}},
+		{"a `b", false, [][]string{{"b"}, {"a", "`b`"}}},
+		{"a `b c`", true, [][]string{{"a", "`b", "c`"}}},
 		{"a $(b c)", true, [][]string{{"a", "$(b", "c)"}}},
 	} {
 		if diff := cmp.Diff(tc.want, lint.Commands(tc.text, tc.ofUnit)); diff != "" {

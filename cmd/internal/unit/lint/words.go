@@ -62,6 +62,8 @@ func (s *scanner) step() {
 		s.endWord()
 	case s.syntax == shell && strings.IndexByte(";|&()", b) >= 0:
 		s.endCommand()
+	case s.syntax == shell && b == '`':
+		s.backquoted()
 	case s.syntax == shell && b == '#' && s.begun == 0:
 		for s.at < len(s.text) && s.text[s.at] != '\n' {
 			s.at++
@@ -96,6 +98,22 @@ func (s *scanner) plain(b byte) {
 		}
 	}
 	s.all = append(s.all, commands(s.text[begin:s.at], line, shell)...)
+}
+
+// backquoted reads up to the closing one. `#...` is how commands of several lines have comments: it is no word.
+func (s *scanner) backquoted() {
+	inner, _, _ := strings.Cut(s.text[s.at:], "`")
+	line := s.line
+	s.at = min(s.at+len(inner)+1, len(s.text))
+	s.line += strings.Count(inner, "\n")
+	if strings.HasPrefix(strings.TrimSpace(inner), "#") {
+		return
+	}
+	if s.begun == 0 {
+		s.begun = line
+	}
+	s.current.WriteString("`" + inner + "`")
+	s.all = append(s.all, commands(inner, line, shell)...)
 }
 
 func (s *scanner) next() byte {
