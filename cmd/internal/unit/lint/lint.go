@@ -101,7 +101,7 @@ func readAs(f format, text string) (*document, error) {
 	case script:
 		var all []*container
 		for _, words := range commands(text, 1, shell) {
-			for _, command := range ofShell(words) {
+			for _, command := range ofShell(words).commands {
 				if c := readRun(command); c != nil {
 					all = append(all, c)
 				}

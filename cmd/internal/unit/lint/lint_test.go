@@ -120,7 +120,7 @@ func TestRules(t *testing.T) {
 		{"privileged in another line", "--env-file", "--privileged --env-file", "privileged:10"},
 		{"a capability", "--name", "--cap-add=SYS_ADMIN --name", "unconfined:8"},
 		{"without system call filter", "--name", "--security-opt seccomp=unconfined --name", "unconfined:8"},
-		{"Docker's socket", "-v /srv/tv", "-v /var/run/docker.sock:/var/run/docker.sock -v /srv/tv", "unconfined:10 mounts:8"},
+		{"Docker's socket", "-v /srv/tv", "-v /var/run/docker.sock:/var/run/docker.sock -v /srv/tv", "unconfined:10"},
 		{"new privileges", "--security-opt no-new-privileges", "", "new-privileges:8"},
 		{"root", "--name", "-u 0 --name", "user:8"},
 		{"root's name", "--name", "--user root:root --name", "user:8"},
@@ -144,6 +144,10 @@ func TestRules(t *testing.T) {
 		{"a pull", "ExecStartPre=", "ExecStartPre=/usr/bin/docker pull plex:1\nExecStartPre=", "pull:7"},
 		{"a pull that may fail", "ExecStartPre=", "ExecStartPre=-docker pull plex:1\nExecStartPre=", ""},
 		{"a pull each time", "--name", "--pull always --name", "pull:8"},
+		{"a pull that a shell forgives", "ExecStartPre=", "ExecStartPre=sh -c 'docker pull plex:1 || true'\nExecStartPre=", ""},
+		{"a pull that a shell forgets", "ExecStartPre=", "ExecStartPre=sh -c 'docker pull plex:1; true'\nExecStartPre=", ""},
+		{"a pull by a shell", "ExecStartPre=", "ExecStartPre=sh -c 'true; docker pull plex:1'\nExecStartPre=", "pull:7"},
+		{"a pull by a strict shell", "ExecStartPre=", "ExecStartPre=sh -ec 'docker pull plex:1; true'\nExecStartPre=", "pull:7"},
 		{"no stop", "ExecStop=/usr/bin/docker stop plex", "", "stop:8"},
 		{"no time to stop", "--stop-timeout 120", "", "stop-timeout:8"},
 		{"little time to stop", "--stop-timeout 120", "--stop-timeout=20", "stop-timeout:8"},
@@ -173,6 +177,7 @@ func TestRules(t *testing.T) {
 		{"no health by a flag", "--name", "--no-healthcheck --name", "health:8"},
 		{"mounts that are not waited for", "RequiresMountsFor=/srv", "RequiresMountsFor=/srv/tv", "mounts:8"},
 		{"mounts beside", "RequiresMountsFor=/srv", "RequiresMountsFor=/srv/t /srv/config", "mounts:8"},
+		{"the machine's time zone", "-v /srv/tv", "-v /etc/localtime:/etc/localtime:ro -v /srv/tv", ""},
 		{"media to write to", "/tv:ro", "/tv", "media-writable:10"},
 		{"media to write to, by another flag", "-v /srv/tv:/tv:ro", "--mount type=bind,src=/srv/tv,dst=/tv", "media-writable:10"},
 		{"media to read, by another flag", "-v /srv/tv:/tv:ro", "--mount type=bind,src=/srv/tv,dst=/tv,readonly", ""},
@@ -202,6 +207,18 @@ func TestRules(t *testing.T) {
 				t.Errorf("(-want +got):\n%s\n%v", diff, findings)
 			}
 		})
+	}
+}
+
+// TestMachineHasItsOwn: what each machine has is not missing as long as a disk is.
+func TestMachineHasItsOwn(t *testing.T) {
+	for source, want := range map[string]bool{"/etc/localtime": false, "/srv/etc/localtime": true} {
+		text := "services: {plex: {image: 'plex:1', volumes: ['" + source + ":/etc/localtime:ro']}}"
+		got, err := lint.Check("compose.yaml", []byte(text), nil)
+		found := slices.ContainsFunc(got, func(f lint.Finding) bool { return f.Code == "missing-folder" })
+		if err != nil || found != want {
+			t.Errorf("%s: got %v, %v", source, got, err)
+		}
 	}
 }
 

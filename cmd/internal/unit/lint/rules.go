@@ -482,6 +482,13 @@ func covers(waited []word, dir string) bool {
 	})
 }
 
+// ofSystem reports whether a mount is of what each machine has, such as /etc/localtime.
+func (m mount) ofSystem() bool {
+	return slices.ContainsFunc([]string{"/dev/", "/etc/", "/proc/", "/run/", "/sys/", "/usr/", "/var/run/"}, func(dir string) bool {
+		return strings.HasPrefix(m.source, dir)
+	})
+}
+
 // unwaited returns the folders of the machine for which a unit does not wait, as a list of a unit has them.
 func unwaited(d *document, c *container) []string {
 	waited := append(d.unit.words("Unit", "RequiresMountsFor"), d.unit.words("Unit", "AssertPathIsMountPoint")...)
@@ -489,7 +496,7 @@ func unwaited(d *document, c *container) []string {
 	for _, m := range c.mounts {
 		dir := path.Clean(m.source)
 		named := dir[0] == '/' || dir[0] == '%' // as systemd can wait for it
-		if covers(waited, dir) || !named || strings.Contains(dir, "$") || strings.HasPrefix(dir, "/dev/") {
+		if covers(waited, dir) || !named || strings.Contains(dir, "$") || m.ofSystem() {
 			continue
 		}
 		if strings.ContainsAny(dir, " \t") {
@@ -519,7 +526,7 @@ func missingFolder(d *document, c *container, say say) {
 		return // a unit waits for its mounts
 	}
 	for _, m := range c.mounts {
-		if m.makes {
+		if m.makes && !m.ofSystem() {
 			say(m.word.line, fmt.Sprintf("a folder %s that is not there, since its disk is not, is made anew: Plex finds it "+
 				"empty", m.source),
 				"write type: bind, with bind: {create_host_path: false}")

@@ -104,32 +104,44 @@ func (u *unit) executions(key string) []execution {
 		program := strings.TrimLeft(words[0].text, prefixes)
 		ignore := strings.Contains(words[0].text[:len(words[0].text)-len(program)], "-")
 		words[0].text = program
-		for _, command := range ofShell(words) {
-			all = append(all, execution{command, ignore})
+		run := ofShell(words)
+		for i, command := range run.commands {
+			goesOn := run.ignores || i < len(run.commands)-1 && !run.strict
+			all = append(all, execution{command, ignore || goesOn})
 		}
 	}
 	return all
 }
 
-// ofShell returns the commands that a command has a shell run, as in sh -c "docker run ...", or the command itself.
-func ofShell(words []word) [][]word {
+// shellRun is what a command has a shell run.
+type shellRun struct {
+	commands [][]word
+	strict   bool // one that fails ends it
+	ignores  bool // one that fails is followed by another, whose success counts
+}
+
+// ofShell returns what a command has a shell run, as in sh -c "docker run ...", or the command itself.
+func ofShell(words []word) shellRun {
 	for i, w := range words {
 		flag := i + 1
 		switch base := path.Base(w.text); {
 		case base == "docker" || base == "podman":
-			return [][]word{words}
+			return shellRun{commands: [][]word{words}}
 		case !slices.Contains(shells, base), flag+1 >= len(words):
 		case strings.HasPrefix(words[flag].text, "-") && strings.HasSuffix(words[flag].text, "c"):
-			all := commands(words[flag+1].text, 1, shell)
-			for _, command := range all {
+			text := words[flag+1].text
+			run := shellRun{
+				commands(text, 1, shell), strings.Contains(words[flag].text, "e") || strings.Contains(text, "&&"), strings.Contains(text, "||"),
+			}
+			for _, command := range run.commands {
 				for i := range command {
 					command[i].line = words[flag+1].line // a line feed within is not always one of the file's
 				}
 			}
-			return all
+			return run
 		}
 	}
-	return [][]word{words}
+	return shellRun{commands: [][]word{words}}
 }
 
 var shells = []string{"sh", "bash", "dash", "ash", "zsh"}
