@@ -284,11 +284,22 @@ func (c *container) nameOr() string {
 }
 
 func stop(d *document, c *container, say say) {
-	if d.format != systemd || slices.ContainsFunc(d.unit.executions("ExecStop"), func(e execution) bool { return e.does("stop") }) {
+	if d.format != systemd {
 		return
 	}
-	say(c.line, fmt.Sprintf("nothing stops the container: systemd ends the program %s, and the container may live on without it", c.engine),
-		fmt.Sprintf("write ExecStop=/usr/bin/%s stop %s", c.engine, c.nameOr()))
+	fix := fmt.Sprintf("write ExecStop=/usr/bin/%s stop %s", c.engine, c.nameOr())
+	for _, e := range d.unit.executions("ExecStop") {
+		signal := strings.TrimPrefix(e.value("-s", "--signal").text, "SIG")
+		switch {
+		case e.does("stop"), e.does("kill") && !slices.Contains([]string{"", "KILL", "9"}, signal):
+			return
+		case e.does("kill"), e.does("rm"):
+			say(e.words[0].line, "it kills the server at once, in the midst of what SQLite writes to its database", fix)
+			return
+		}
+	}
+	say(c.line, fmt.Sprintf("nothing stops the container: systemd ends the program %s, and the container may live on "+
+		"without it", c.engine), fix)
 }
 
 // leastStop is how long SQLite is given to put its log into the database, in seconds.

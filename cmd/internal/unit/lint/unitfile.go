@@ -167,13 +167,18 @@ func (e execution) stopTime() word {
 	if !e.does("stop") {
 		return word{}
 	}
+	return e.value("-t", "--time", "--timeout")
+}
+
+// value returns what a flag of an engine's command has, in any of its forms.
+func (e execution) value(short string, long ...string) word {
 	rest, _ := engineCommand(e.words)
 	for i, w := range rest {
 		name, value, has := strings.Cut(w.text, "=")
 		switch {
-		case name != "-t" && name != "--time" && name != "--timeout":
-			if short, ok := strings.CutPrefix(w.text, "-t"); ok {
-				return word{short, w.line}
+		case name != short && !slices.Contains(long, name):
+			if value, ok := strings.CutPrefix(w.text, short); ok {
+				return word{value, w.line}
 			}
 		case has:
 			return word{value, w.line}
