@@ -429,6 +429,8 @@ func FuzzCheck(f *testing.F) {
 	}
 	f.Add([]byte("services: &a\n  plex: {<<: *a, image: *a}\n"))
 	f.Add([]byte("[Container]\nPodmanArgs=-itp\n"))
+	f.Add([]byte("docker run $(sh -c \"docker run $(x)\") `#y` \\\n -p 1-2:3-4 -v ${A:-/b}:/c \n"))
+	f.Add([]byte("[Service]\nExecStart=sh -c 'docker -H x run a'\nExecStop=docker stop -t\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		findings, err := lint.Check("file", text, []lint.Node{{Name: "plex1", Port: 32401}})
 		if err != nil {

@@ -131,7 +131,9 @@ func ofShell(words []word) shellRun {
 		case strings.HasPrefix(words[flag].text, "-") && strings.HasSuffix(words[flag].text, "c"):
 			text := words[flag+1].text
 			run := shellRun{
-				commands(text, 1, shell), strings.Contains(words[flag].text, "e") || strings.Contains(text, "&&"), strings.Contains(text, "||"),
+				commands: commands(text, 1, shell),
+				strict:   strings.Contains(words[flag].text, "e") || strings.Contains(text, "&&"),
+				ignores:  strings.Contains(text, "||"),
 			}
 			for _, command := range run.commands {
 				for i := range command {
