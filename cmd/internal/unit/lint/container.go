@@ -275,8 +275,9 @@ func splitVolume(text string) []string {
 	return append(all, text[begin:])
 }
 
-// isPath tells a folder from the name of a volume. One that begins with a variable or a specifier is taken for a folder.
-func isPath(source string) bool { return source != "" && strings.IndexByte("/.~$%", source[0]) >= 0 }
+// isPath tells a folder from the name of a volume. What is put in the place of a variable,
+// a specifier or a command is taken for a folder.
+func isPath(source string) bool { return source != "" && strings.IndexByte("/.~$%`", source[0]) >= 0 }
 
 // mount takes type=bind,source=SOURCE,target=TARGET[,readonly].
 func (c *container) mount(v word) {

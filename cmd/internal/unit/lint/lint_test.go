@@ -214,6 +214,17 @@ func TestRules(t *testing.T) {
 	}
 }
 
+// TestFoldersOfScripts: a shell's words for folders are folders.
+func TestFoldersOfScripts(t *testing.T) {
+	for _, source := range []string{"~/tv", "$(pwd)/tv", "`pwd`/tv", `"$HOME/my tv"`, "./tv", "${TV:-/srv/tv}"} {
+		got, err := lint.Check("run.sh", []byte("docker run -v "+source+":/tv plex:1"), nil)
+		found := slices.ContainsFunc(got, func(f lint.Finding) bool { return f.Code == "media-writable" })
+		if err != nil || !found {
+			t.Errorf("%s: got %v, %v", source, got, err)
+		}
+	}
+}
+
 // TestMachineHasItsOwn: what each machine has is not missing as long as a disk is.
 func TestMachineHasItsOwn(t *testing.T) {
 	for source, want := range map[string]bool{"/etc/localtime": false, "/srv/etc/localtime": true} {
