@@ -30,7 +30,12 @@ type executor struct {
 	moved   func(Amount)
 	coming  map[Path]Path // where is now what a batch will give these names
 	resumed bool          // operations may have been done that the journal does not call done
+	again   bool          // an undo was cut short before
+	giveUp  bool          // an undo goes on over what it cannot bring back
+	brought map[Path]int  // the first operation that brings something there
+	holds   map[Path]bool // the folders of what it cannot bring back
 	Notes   []string
+	Left    []string // what an undo could not bring back
 }
 
 func newExecutor(ctx context.Context, d *disk, j *journal, run *Run, moved func(Amount)) *executor {
@@ -118,11 +123,13 @@ func (x *executor) batch(begin, end int) error {
 	return nil
 }
 
-// places are the folders whose file systems change.
+// places are the folders whose file systems change, as far as they are there.
 func (x *executor) places() []Path {
 	places := []Path{x.run.Shared}
 	for _, home := range x.run.Homes {
-		places = append(places, home)
+		if _, err := x.stat(home); !missing(err) {
+			places = append(places, home)
+		}
 	}
 	return places
 }

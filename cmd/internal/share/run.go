@@ -148,6 +148,9 @@ func (s *session) reopen(ctx context.Context, run *Run) (*disk, error) {
 func mounted(d *disk, run *Run) error {
 	for _, home := range run.Homes {
 		under, err := d.stat(home)
+		if missing(err) {
+			continue // what is to be done there says so
+		}
 		if err != nil {
 			return err
 		}
@@ -207,9 +210,9 @@ func (o *options) undo(ctx context.Context, s *session) error {
 	defer d.close()
 	meter := newMeter(s.errw, total(run))
 	x := newExecutor(ctx, d, j, run, meter.moved)
-	err = x.undo(ctx)
+	err = x.undo(ctx, s.giveUp)
 	meter.end()
-	if err != nil {
+	if err != nil && !errors.Is(err, errLeft) {
 		return fmt.Errorf("%w\nundo again to go on", err)
 	}
 	return s.undone(x)

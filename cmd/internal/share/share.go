@@ -84,6 +84,7 @@ type options struct {
 	mediaOnly, metadataOnly bool
 	copies                  bool
 	digest                  string
+	giveUp                  bool
 }
 
 func (o *options) defineInto(set *flag.FlagSet) {
@@ -91,13 +92,18 @@ func (o *options) defineInto(set *flag.FlagSet) {
 }
 
 func (o *options) defineUndo(set *flag.FlagSet) {
+	o.defineStopped(set)
+	set.BoolVar(&o.giveUp, "give-up", false, "call it undone, although some of it could not be brought back")
+}
+
+func (o *options) defineStopped(set *flag.FlagSet) {
 	o.Define(set)
 	o.defineInto(set)
 	set.Var(&o.stopped, "stopped", "`NODE` this one's server does not run, where that cannot be seen; several for several")
 }
 
 func (o *options) define(set *flag.FlagSet) {
-	o.defineUndo(set)
+	o.defineStopped(set)
 	o.mode = Bind
 	set.Var(&o.nodes, "node", "`NAME=DIR` a node and its config folder; several for several")
 	set.Var(&o.mode, "mode", "`bind|symlink` how the nodes see the shared folders (default bind)")

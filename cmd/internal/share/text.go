@@ -91,6 +91,16 @@ func (s *session) undone(x *executor) error {
 	for _, n := range x.Notes {
 		s.say("note: %s\n", n)
 	}
+	for _, n := range x.Left {
+		s.say("not undone: %s\n", n)
+	}
+	switch {
+	case x.run.State != Undone:
+		return fmt.Errorf("%w: bring back what is told above, and undo again; or give it up with -give-up", errLeft)
+	case len(x.Left) > 0:
+		s.say("undone, but for what is told above\n")
+		return s.err
+	}
 	s.say("undone: the folders are where they were. Take the mounts out of the units, then start the servers\n")
 	return s.err
 }

@@ -2,14 +2,24 @@ package share
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 )
 
-// undo takes the run back, from its last operation to its first. Each is looked at: what was not done needs nothing,
-// and what has changed since stays where it is, and is told.
-func (x *executor) undo(ctx context.Context) error {
-	if x.run.State != Undoing {
+// errLeft is that an undo has done what it could, which was not all.
+var errLeft = errors.New("not all is where it was")
+
+// undo takes the run back, from its last operation to its first. Each is looked at: what was not done needs nothing.
+// Unless all is where it was, and that is not given up, the run is not called undone, and another undo tries again.
+func (x *executor) undo(ctx context.Context, giveUp bool) error {
+	x.giveUp, x.holds, x.brought = giveUp, map[Path]bool{}, map[Path]int{}
+	for i, o := range slices.Backward(x.run.Ops) {
+		if o.Do == MoveEntry || o.Do == CopyEntry {
+			x.brought[o.To] = i
+		}
+	}
+	if x.again = x.run.State == Undoing; !x.again {
 		if err := x.journal.add(record{Now: Undoing}); err != nil {
 			return err
 		}
@@ -22,7 +32,7 @@ func (x *executor) undo(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if err := x.takeBack(&o, i < x.run.Done); err != nil {
+		if err := x.takeBack(i, i < x.run.Done); err != nil {
 			return fmt.Errorf("taking back %s: %w", o.text(x.show), err)
 		}
 		x.moved(o.Amount)
@@ -40,6 +50,9 @@ func (x *executor) undo(ctx context.Context) error {
 	if err := x.sync(x.places()...); err != nil {
 		return err
 	}
+	if len(x.Left) > 0 && !x.giveUp {
+		return errLeft
+	}
 	if err := x.journal.add(record{Now: Undone}); err != nil {
 		return err
 	}
@@ -51,12 +64,18 @@ func (x *executor) note(format string, args ...any) {
 	x.Notes = append(x.Notes, fmt.Sprintf(format, args...))
 }
 
+// left notes what is not where it was.
+func (x *executor) left(format string, args ...any) {
+	x.Left = append(x.Left, fmt.Sprintf(format, args...))
+}
+
 // takeBack undoes one operation. Unless it is certain to have been done, that it was not is nothing to tell.
-func (x *executor) takeBack(o *Op, certain bool) error {
-	st, err := x.stat(o.To)
+func (x *executor) takeBack(i int, certain bool) error {
+	o := &x.run.Ops[i]
 	if o.Do == SetTimes {
 		return nil // all of them follow
 	}
+	st, err := x.stat(o.To)
 	there := err == nil
 	if err != nil && !missing(err) {
 		return err
@@ -64,31 +83,46 @@ func (x *executor) takeBack(o *Op, certain bool) error {
 	switch o.Do {
 	case MakeFolder:
 		if there && st.Type == Folder && (o.Node == 0 || st.Node != o.Node) {
-			return x.unmakeFolder(o)
+			return x.unmakeFolder(i)
 		}
 	case MoveEntry:
-		return x.moveBack(o, st, there, certain)
+		return x.moveBack(i, st, there, certain)
 	case CopyEntry:
-		if there {
+		if there && x.holds[o.To] {
+			x.stays(o.To, "it holds what cannot be brought back")
+		} else if there {
 			return x.uncopy(o, certain)
 		}
 	case MakeLink:
-		return x.unmakeLink(o)
-	case DropLink:
-		if !there || st.Type == Link {
-			return x.makeLink(o, true)
+		if there {
+			return x.unmakeLink(o)
 		}
-	case DropFolder:
-		if !there || st.Type == Folder {
-			return x.makeFolder(o, true)
-		}
+	case DropLink, DropFolder:
+		return x.putBack(o, st, there)
 	}
 	return nil
 }
 
+// putBack makes a link or an empty folder again.
+func (x *executor) putBack(o *Op, st Stat, there bool) error {
+	var err error
+	switch {
+	case o.Do == DropLink && (!there || st.Type == Link):
+		err = x.makeLink(o, true)
+	case o.Do == DropFolder && (!there || st.Type == Folder):
+		err = x.makeFolder(o, true)
+	}
+	if missing(err) {
+		x.left("%s cannot be brought back: its folder is gone", x.show(o.To))
+		return nil
+	}
+	return err
+}
+
 // unmakeFolder removes a folder that was made. What is in it by now is kept: a mount point's content, which a server
 // has written that ran without the mount, is moved aside.
-func (x *executor) unmakeFolder(o *Op) error {
+func (x *executor) unmakeFolder(i int) error {
+	o := &x.run.Ops[i]
 	err := x.inFolder(o.To, func(at Handle, name string) error { return x.sys.Remove(at, name, Folder) })
 	if err == nil || !notEmpty(err) {
 		return err
@@ -97,24 +131,84 @@ func (x *executor) unmakeFolder(o *Op) error {
 		x.note("%s stays: it is not empty", x.show(o.To))
 		return nil
 	}
+	if x.isBack(i) {
+		return nil
+	}
 	aside := o.To + Path(".since-share-"+x.run.Stamp)
 	x.note("%s is not empty: what was written there since is now %s", x.show(o.To), x.show(aside))
 	return x.rename(o.To, aside)
 }
 
-func (x *executor) moveBack(o *Op, st Stat, there, certain bool) error {
-	if !there || o.Node != 0 && st.Node != o.Node {
-		if _, err := x.stat(o.From); certain && missing(err) {
-			x.note("%s cannot be brought back: it is no longer %s", x.show(o.From), x.show(o.To))
-		}
+// isBack reports whether what stands at a mount point is the original, which an undo that was cut short has brought
+// back. Its inode says so as well, but not on a file system that gives others as it likes.
+func (x *executor) isBack(i int) bool {
+	if !x.again || i == 0 {
+		return false
+	}
+	o, moved := &x.run.Ops[i], &x.run.Ops[i-1]
+	if o.Node == 0 || moved.Do != MoveEntry || moved.From != o.To {
+		return false
+	}
+	_, err := x.stat(moved.To)
+	return missing(err)
+}
+
+// moveBack moves an entry back to where nothing is. One of another inode is moved as well: it was restored from a
+// backup, a server has written it anew, or its file system gives inodes as it likes.
+func (x *executor) moveBack(i int, st Stat, there, certain bool) error {
+	o := &x.run.Ops[i]
+	_, err := x.stat(o.From)
+	if err != nil && !missing(err) {
+		return err
+	}
+	free, same := err != nil, o.Node == 0 || st.Node == o.Node
+	switch {
+	case !there && certain && free && !x.isGone(i):
+		x.left("%s cannot be brought back: there is no %s any more", x.show(o.From), x.show(o.To))
+		x.hold(o.From)
+		return nil
+	case !there, !same && !free: // it was not moved, or is back
+		return nil
+	case x.holds[o.To]:
+		x.stays(o.To, "it holds what cannot be brought back")
 		return nil
 	}
-	err := x.rename(o.To, o.From)
+	err = x.rename(o.To, o.From)
 	if exists(err) || missing(err) {
-		x.note("%s stays: %s is in use again, or its folder is gone", x.show(o.To), x.show(o.From))
+		x.stays(o.To, x.show(o.From)+" is in use again, or its folder is gone")
 		return nil
+	}
+	if err == nil && !same {
+		x.note("%s is not the one that was shared, but has its place: it was written anew", x.show(o.From))
 	}
 	return err
+}
+
+// isGone reports whether what an operation has moved was brought back, by an undo that was cut short, and then went back
+// with the folder that it was in.
+func (x *executor) isGone(i int) bool {
+	for at := x.run.Ops[i].From; x.again && at != "."; at, _ = at.Split() {
+		if j, ok := x.brought[at]; ok && j < i {
+			if _, err := x.stat(at); missing(err) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// stays notes what an undo leaves in the shared folder.
+func (x *executor) stays(p Path, why string) {
+	x.left("%s stays: %s", x.show(p), why)
+	x.hold(p)
+}
+
+// hold has the folders stay that hold what cannot be brought back: they would take it to another node. It ends with the
+// wish to have all of it back.
+func (x *executor) hold(p Path) {
+	for at := p; at != "." && !x.giveUp; at, _ = at.Split() {
+		x.holds[at] = true
+	}
 }
 
 func (x *executor) unmakeLink(o *Op) error {
@@ -123,7 +217,7 @@ func (x *executor) unmakeLink(o *Op) error {
 		if err == nil && target == string(o.Target) {
 			return x.sys.Remove(at, name, Link)
 		}
-		return nil // it is not there, or not ours
+		return nil // it is not ours
 	})
 }
 

@@ -1,0 +1,105 @@
+package share_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"plexha/cmd/internal/share"
+)
+
+// TestUndoOfWhatWasRestored: a folder that was restored from a backup has other inodes, and is the same.
+func TestUndoOfWhatWasRestored(t *testing.T) {
+	h := newHouse(t, t.TempDir())
+	was := withoutShared(h.look())
+	if _, err := h.share(share.ThisSystem(), "apply"); err != nil {
+		t.Fatal(err)
+	}
+	both := filepath.Join(h.root, "both")
+	for _, part := range []string{"Media", "Metadata"} {
+		h.must(os.Rename(filepath.Join(both, part), filepath.Join(both, "backup")))
+		out, err := exec.CommandContext(t.Context(), "cp", "-a", filepath.Join(both, "backup"), filepath.Join(both, part)).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		h.must(os.RemoveAll(filepath.Join(both, "backup")))
+	}
+	out, err := h.share(share.ThisSystem(), "undo")
+	if err != nil || !strings.Contains(out, "is not the one that was shared, but has its place") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if diff := cmp.Diff(was, withoutShared(h.look())); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestUndoThatCannot: what cannot be brought back is told, and is an error until it is there again, or is given up.
+func TestUndoThatCannot(t *testing.T) {
+	for _, end := range []string{"brought back", "given up"} {
+		h := newHouse(t, t.TempDir())
+		was := withoutShared(h.look())
+		if _, err := h.share(share.ThisSystem(), "apply"); err != nil {
+			t.Fatal(err)
+		}
+		names, err := filepath.Glob(h.of("two", "Media.pre-share-*"))
+		h.must(err)
+		away := filepath.Join(h.root, "away")
+		h.must(os.Rename(names[0], away))
+		for range 2 {
+			out, err := h.share(share.ThisSystem(), "undo")
+			if err == nil || !strings.Contains(out, "not undone: '"+h.of("two", "Media")+"' cannot be brought back") {
+				t.Errorf("%v\n%s", err, out)
+			}
+			if out, err := h.share(share.ThisSystem(), "status"); err != nil || !strings.Contains(out, "half undone") {
+				t.Errorf("status: %v\n%s", err, out)
+			}
+		}
+		if end == "given up" {
+			if out, err := h.share(share.ThisSystem(), "undo", "-give-up"); err != nil || !strings.Contains(out, "undone, but for what is told above") {
+				t.Errorf("%s: %v\n%s", end, err, out)
+			}
+			if out, err := h.share(share.ThisSystem(), "undo"); err != nil || !strings.Contains(out, "all is undone") {
+				t.Errorf("%s, and once more: %v\n%s", end, err, out)
+			}
+			continue
+		}
+		h.must(os.Rename(away, names[0]))
+		if out, err := h.share(share.ThisSystem(), "undo"); err != nil {
+			t.Errorf("%s: %v\n%s", end, err, out)
+		}
+		if diff := cmp.Diff(was, withoutShared(h.look())); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", end, diff)
+		}
+	}
+}
+
+// TestUndoWithoutANode: that one node's folder is gone keeps nothing of their own from the others, once it is given up.
+func TestUndoWithoutANode(t *testing.T) {
+	for _, way := range ways[:3] {
+		h := newHouse(t, t.TempDir())
+		was := h.look()
+		if _, err := h.share(share.ThisSystem(), "apply", way.flags...); err != nil {
+			t.Fatal(err)
+		}
+		h.must(os.RemoveAll(filepath.Join(h.root, "two")))
+		if out, err := h.share(share.ThisSystem(), "undo"); err == nil || !strings.Contains(out, "cannot be brought back") {
+			t.Errorf("%s: %v\n%s", way.name, err, out)
+		}
+		out, err := h.share(share.ThisSystem(), "undo", "-give-up")
+		if err != nil {
+			t.Errorf("%s: %v\n%s", way.name, err, out)
+		}
+		now := h.look()
+		for _, line := range was {
+			// The file of which two's was the newer is kept beside the shared one.
+			if strings.HasPrefix(line, `"one`) && !slices.Contains(now, line) && !strings.Contains(line, "newer.jpg") {
+				t.Errorf("%s: %s is missing\n%s", way.name, line, out)
+			}
+		}
+	}
+}
