@@ -201,6 +201,11 @@ func (x *executor) copy(i int, o *Op) error {
 	}
 	return x.inFolder(o.From, func(from Handle, _ string) error {
 		source := spotAt(from, o.From)
+		if st, err := x.sys.Stat(from, source.name); err != nil {
+			return err
+		} else if st.Type != o.Is {
+			return errReplaced
+		}
 		done, err := x.inPlace(o, source)
 		if done || err != nil {
 			return err
@@ -318,8 +323,19 @@ func (x *executor) move(o *Op) error {
 			return err
 		}
 	}
+	st, err := x.stat(o.From)
+	if err == nil && (st.Type != o.Is || o.Node != 0 && st.Node != o.Node) {
+		err = errReplaced
+	}
+	if err != nil {
+		return err
+	}
 	return x.rename(o.From, o.To)
 }
+
+// errReplaced is that an entry was replaced since the plan was made, maybe by a link that leads to what is nobody's
+// affair.
+var errReplaced = errors.New("it is not what the plan was made of: it was replaced since")
 
 // isMoved reports whether what should be moved is where it should be.
 func (x *executor) isMoved(o *Op) (bool, error) {

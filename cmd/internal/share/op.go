@@ -78,6 +78,7 @@ type Op struct {
 	To   Path `json:"to,omitempty"`
 	// Node is the inode of what is moved, 0 if it is not known yet; of a folder that is made, that of what stood there.
 	Node   uint64  `json:"node,omitempty"`
+	Is     Type    `json:"is,omitempty"`    // the type of what is moved or copied
 	Point  bool    `json:"point,omitempty"` // of a folder that is made: it is a node's mount point
 	Target Path    `json:"target,omitempty"`
 	Mode   uint32  `json:"mode,omitempty"`

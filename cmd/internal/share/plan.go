@@ -201,7 +201,7 @@ func (p *planner) point(owner Stat, was uint64) {
 
 // take brings an entry to where nothing is.
 func (p *planner) take(e *Entry, to Path) {
-	o := Op{Do: MoveEntry, From: e.Path(), To: to, Node: e.Stat.Node, Amount: e.amount()}
+	o := Op{Do: MoveEntry, From: e.Path(), To: to, Node: e.Stat.Node, Is: e.Stat.Type, Amount: e.amount()}
 	if p.home.Copies {
 		o.Do, o.Node = CopyEntry, 0
 		o.Twins = p.twins(e, o.From, to)
@@ -301,7 +301,7 @@ func (p *planner) judge(folder, there, own *Entry, to Path) (won bool, err error
 	}
 	loser := p.loserAt(to)
 	p.asideFolders(loser, folder.Stat)
-	o := Op{Do: MoveEntry, From: to, To: loser, Node: p.nodeOf(there, to), Amount: there.amount()}
+	o := Op{Do: MoveEntry, From: to, To: loser, Node: p.nodeOf(there, to), Is: there.Stat.Type, Amount: there.amount()}
 	p.do(o)
 	if key := there.key(); p.copied[key] == to {
 		p.copied[key] = loser

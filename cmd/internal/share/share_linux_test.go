@@ -560,3 +560,37 @@ func TestOvertaken(t *testing.T) {
 		t.Errorf("undone (-want +got):\n%s", diff)
 	}
 }
+
+// TestReplacedSincePlanned: a link is not shared as the folder that it stands for by now.
+func TestReplacedSincePlanned(t *testing.T) {
+	for _, flags := range [][]string{nil, {"-copy"}} {
+		h := newHouse(t, t.TempDir())
+		whole := mortalAt(0, before)
+		sys := &replacing{mortal: whole, do: func() {
+			h.must(os.Rename(h.of("one", "Metadata"), filepath.Join(h.root, "away")))
+			h.must(os.Symlink("/etc", h.of("one", "Metadata")))
+		}}
+		_, err := h.share(sys, "apply", flags...)
+		if err == nil || !strings.Contains(err.Error(), "it is not what the plan was made of") {
+			t.Errorf("%v: %v, want it refused", flags, err)
+		}
+		if target, err := os.Readlink(filepath.Join(h.root, "both", "Metadata")); err == nil {
+			t.Errorf("%v: a link to %s is shared", flags, target)
+		}
+	}
+}
+
+// replacing is a system on which something is done as soon as the journal holds the plan.
+type replacing struct {
+	*mortal
+
+	do func()
+}
+
+func (r *replacing) Sync(h share.Handle) error {
+	if do := r.do; r.names[h] == "journal" && do != nil {
+		r.do = nil
+		do()
+	}
+	return r.mortal.Sync(h)
+}
