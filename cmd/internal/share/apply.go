@@ -28,12 +28,12 @@ type executor struct {
 	run     *Run
 	copier  *copier
 	moved   func(Amount)
-	coming  map[Path]Path // where is now what a batch will give these names
-	resumed bool          // operations may have been done that the journal does not call done
-	again   bool          // an undo was cut short before
-	giveUp  bool          // an undo goes on over what it cannot bring back
-	brought map[Path]int  // the first operation that brings something there
-	holds   map[Path]bool // the folders of what it cannot bring back
+	coming  map[Path]Path  // where is now what a batch will give these names
+	resumed bool           // operations may have been done that the journal does not call done
+	again   bool           // an undo was cut short before
+	giveUp  bool           // an undo goes on over what it cannot bring back
+	brought map[Path][]int // the operations that bring something there
+	holds   map[Path]bool  // the folders of what it cannot bring back
 	Notes   []string
 	Left    []string // what an undo could not bring back
 }

@@ -26,11 +26,13 @@ type house struct {
 	tb    testing.TB
 	root  string
 	nodes []string
+
+	silent bool // the commands do not say that the servers are stopped
 }
 
 // newBareHouse makes nodes that have nothing yet.
 func newBareHouse(tb testing.TB, nodes ...string) *house {
-	h := &house{tb, tb.TempDir(), nodes}
+	h := &house{tb: tb, root: tb.TempDir(), nodes: nodes}
 	for _, node := range nodes {
 		h.put(filepath.Join(node, library, "Preferences.xml"), node, 1)
 	}
@@ -77,7 +79,7 @@ func (h *house) of(node string, elems ...string) string {
 // newHouse makes two nodes with all that is hard to keep: hard links within a folder and between folders, links that
 // lead out, attributes, holes, names that are no text, and files and types that differ.
 func newHouse(tb testing.TB, root string) *house {
-	h := &house{tb, root, []string{"one", "two"}}
+	h := &house{tb: tb, root: root, nodes: []string{"one", "two"}}
 	for i, node := range h.nodes {
 		at := func(name string) string { return filepath.Join(node, library, name) }
 		h.put(at("Preferences.xml"), node, 1)
@@ -193,7 +195,15 @@ func (h *house) share(sys share.System, word string, flags ...string) (string, e
 	args := []string{"-into", filepath.Join(h.root, "both")}
 	if word == "plan" || word == "apply" {
 		for _, node := range h.nodes {
+			if !h.silent {
+				args = append(args, "-stopped", node)
+			}
 			args = append(args, "-node", node+"="+filepath.Join(h.root, node))
+		}
+	}
+	if word == "undo" && !h.silent {
+		for _, node := range h.nodes {
+			args = append(args, "-stopped", node)
 		}
 	}
 	err := share.RunOn(h.tb.Context(), sys, word, append(args, flags...), &out, &out)

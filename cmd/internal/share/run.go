@@ -14,7 +14,14 @@ import (
 const stampFormat = "20060102T150405Z"
 
 func (o *options) plan(ctx context.Context, s *session) error {
-	p, err := s.prepared(ctx, time.Now())
+	j, err := s.openJournal(true)
+	if err != nil && !missing(err) {
+		return err
+	}
+	if j != nil {
+		defer j.close()
+	}
+	p, err := s.prepared(ctx, time.Now(), j)
 	if p != nil {
 		defer p.close()
 	}
@@ -25,16 +32,12 @@ func (o *options) plan(ctx context.Context, s *session) error {
 }
 
 // prepared makes the plan and looks whether the servers run, so that all that speaks against it is told at once.
-func (s *session) prepared(ctx context.Context, now time.Time) (*prepared, error) {
+func (s *session) prepared(ctx context.Context, now time.Time, j *journal) (*prepared, error) {
 	p, err := s.prepare(ctx, now.UTC().Format(stampFormat))
 	if err != nil {
 		return p, err
 	}
-	homes := map[string]string{}
-	for _, n := range p.nodes {
-		homes[n.name] = n.home
-	}
-	if err := s.checkStopped(ctx, homes); err != nil {
+	if err := s.checkStopped(ctx, servers(p.nodes, j)); err != nil {
 		return p, err
 	}
 	return p, s.refusal()
@@ -52,7 +55,7 @@ func (o *options) apply(ctx context.Context, s *session) error {
 		}
 	}
 	now := time.Now()
-	p, err := s.prepared(ctx, now)
+	p, err := s.prepared(ctx, now, j)
 	if p != nil {
 		defer p.close()
 	}
@@ -109,7 +112,7 @@ func (s *session) resume(ctx context.Context, j *journal, run *Run) error {
 				run.At.Local().Format(time.DateTime), n.name, quote(s.into))
 		}
 	}
-	d, err := s.reopen(ctx, run)
+	d, err := s.reopen(ctx, j, run)
 	if err != nil {
 		return err
 	}
@@ -119,15 +122,11 @@ func (s *session) resume(ctx context.Context, j *journal, run *Run) error {
 }
 
 // reopen opens the folders of a run that the journal has, if no server runs there.
-func (s *session) reopen(ctx context.Context, run *Run) (*disk, error) {
+func (s *session) reopen(ctx context.Context, j *journal, run *Run) (*disk, error) {
 	if now := filepath.Join(run.Root, string(run.Shared)); now != s.into {
 		return nil, fmt.Errorf("the journal in %s is about %s: bring the folder back there", quote(s.into), quote(now))
 	}
-	homes := map[string]string{}
-	for name, home := range run.Homes {
-		homes[name] = filepath.Join(run.Root, string(home))
-	}
-	if err := s.checkStopped(ctx, homes); err != nil {
+	if err := s.checkStopped(ctx, servers(nil, j)); err != nil {
 		return nil, err
 	}
 	if err := s.refusal(); err != nil {
@@ -203,7 +202,7 @@ func (o *options) undo(ctx context.Context, s *session) error {
 		s.say("all is undone\n")
 		return s.err
 	}
-	d, err := s.reopen(ctx, run)
+	d, err := s.reopen(ctx, j, run)
 	if err != nil {
 		return err
 	}
@@ -227,12 +226,12 @@ func (s *session) openJournal(read bool) (*journal, error) {
 	s.into = into
 	shared, err := s.sys.OpenFolder(None, into)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("opening %s: %w", quote(into), err)
 	}
 	defer s.sys.Close(shared)
 	own, err := s.sys.OpenFolder(shared, ownFolder)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("opening %s, as the user who shared can: %w", quote(filepath.Join(into, ownFolder)), err)
 	}
 	defer s.sys.Close(own)
 	if err := s.trusted(own, ownFolder); err != nil {

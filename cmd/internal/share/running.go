@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"net"
 	"net/http"
@@ -13,7 +14,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"plexha/cmd/internal/command"
@@ -31,42 +31,78 @@ const (
 // askTime is how long a server has to answer: one that is on this network takes milliseconds.
 const askTime = 3 * time.Second
 
-// checkStopped makes sure that no server runs on these folders. A server in a container or on another host cannot be seen
-// to be stopped, unless its port refuses.
-func (s *session) checkStopped(ctx context.Context, homes map[string]string) error {
-	at, err := s.addresses(homes)
+// server is one of which nothing may run.
+type server struct {
+	name, home string
+	named      bool // on the command line; else the journal has it
+}
+
+// servers are those of the nodes that were named, and of those that share already: their folders change, too.
+func servers(nodes []node, j *journal) (all []server) {
+	for _, n := range nodes {
+		all = append(all, server{n.name, n.home, true})
+	}
+	if j == nil {
+		return all
+	}
+	for _, run := range j.runs {
+		for _, name := range slices.Sorted(maps.Keys(run.Homes)) {
+			home := filepath.Join(run.Root, string(run.Homes[name]))
+			known := slices.ContainsFunc(all, func(other server) bool { return other.home == home })
+			if run.State != Undone && !known && isThere(home) {
+				all = append(all, server{name, home, false})
+			}
+		}
+	}
+	return all
+}
+
+// checkStopped makes sure that no server runs. One in a container or on another host cannot be seen to be stopped, nor
+// one that keeps its database elsewhere, or that has not opened its port yet.
+func (s *session) checkStopped(ctx context.Context, all []server) error {
+	at, err := s.addresses(all)
 	if err != nil {
 		return err
 	}
 	for _, name := range s.stopped {
-		if _, ok := homes[name]; !ok {
+		if len(s.nodes) > 0 && !slices.ContainsFunc(all, func(one server) bool { return one.name == name }) {
 			return command.Usagef("-stopped %s: there is no such node here", name)
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(homes)) {
-		home := homes[name]
-		if why := runs(home); why != "" {
-			s.refuse("the server of %s runs: %s: stop it first", name, why)
+	for _, one := range all {
+		if why := runs(one.home); why != "" {
+			s.refuse("the server of %s runs: %s: stop it first", one.name, why)
 			continue
 		}
-		verdict, why := ask(ctx, at[name])
+		answers, why := ask(ctx, at[one.name])
 		switch {
-		case verdict == answering:
-			s.refuse("the server of %s runs: %s: stop it first", name, why)
-		case verdict == silent && !slices.Contains(s.stopped, name) && isThere(filepath.Join(home, databases, database)):
-			s.refuse("whether the server of %s runs cannot be seen from here: %s: stop it, and say so with -stopped %s", name, why, name)
+		case answers:
+			s.refuse("the server of %s runs: %s: stop it first", one.name, why)
+		case !slices.Contains(s.stopped, one.name) && hasServed(one.home):
+			s.refuse("whether the server of %s runs cannot be seen from here: %s: stop it, and say so with -stopped %s", one.name, why, one.name)
 		}
 	}
 	return nil
 }
 
+// hasServed reports whether a server has ever run on a folder.
+func hasServed(home string) bool {
+	for _, name := range []string{"Preferences.xml", "Plug-in Support", pidFile} {
+		if isThere(filepath.Join(home, name)) {
+			return true
+		}
+	}
+	return false
+}
+
+// isThere reports whether there is such an entry, or may be.
 func isThere(name string) bool {
 	_, err := os.Lstat(name)
-	return err == nil
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // addresses returns where the Corefile has the nodes. Without one nobody is asked.
-func (s *session) addresses(homes map[string]string) (map[string]string, error) {
+func (s *session) addresses(servers []server) (map[string]string, error) {
 	all, err := s.Load()
 	if errors.Is(err, command.ErrNoCorefile) {
 		return nil, nil
@@ -81,13 +117,13 @@ func (s *session) addresses(homes map[string]string) (map[string]string, error) 
 			at[string(n.Name)] = nodeURL(n)
 		}
 	}
-	for name := range homes {
-		if _, ok := at[name]; !ok {
+	for _, one := range servers {
+		if _, ok := at[one.name]; !ok && one.named {
 			meant := ""
-			if near := corefile.Nearest(name, names); near != "" {
+			if near := corefile.Nearest(one.name, names); near != "" {
 				meant = fmt.Sprintf(": did you mean %s?", near)
 			}
-			return nil, command.Usagef("the Corefile has no node %q%s", name, meant)
+			return nil, command.Usagef("the Corefile has no node %q%s", one.name, meant)
 		}
 	}
 	return at, nil
@@ -101,19 +137,11 @@ func nodeURL(n zones.Node) string {
 	return scheme + "://" + net.JoinHostPort(n.Host, strconv.Itoa(int(n.Port))) + "/identity"
 }
 
-// verdict is what comes of asking a server.
-type verdict int
-
-const (
-	silent    verdict = iota // nobody can tell
-	refusing                 // its port is closed: it does not run
-	answering                // it runs
-)
-
-// ask asks a server whether it is there. Any answer at all, and any open port, is a yes.
-func ask(ctx context.Context, url string) (verdict, string) {
+// ask asks a server whether it is there, and returns what came of it. Any answer at all, and any open port, is a yes;
+// nothing is a no.
+func ask(ctx context.Context, url string) (answers bool, why string) {
 	if url == "" {
-		return silent, "without a Corefile its address is not known"
+		return false, "its address is not in a Corefile"
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
@@ -129,21 +157,17 @@ func ask(ctx context.Context, url string) (verdict, string) {
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
-		return silent, err.Error()
+		return false, err.Error()
 	}
 	resp, err := client.Do(req)
 	if err == nil {
 		_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<16)) // what it says does not matter
 		_ = resp.Body.Close()
 	}
-	switch {
-	case connected:
-		return answering, url + " answers"
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return refusing, ""
-	default:
-		return silent, err.Error()
+	if connected {
+		return true, url + " answers"
 	}
+	return false, err.Error()
 }
 
 // runs returns what shows that a server runs on a folder, as far as this machine knows: a process that the pid file

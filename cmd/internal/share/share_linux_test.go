@@ -58,9 +58,15 @@ func TestRefusals(t *testing.T) {
 		{
 			name: "a server that cannot be seen",
 			begin: func(h *house) {
+				h.silent = true
 				h.put("two/"+library+"/Plug-in Support/Databases/com.plexapp.plugins.library.db", "", 1)
 			},
-			want: "whether the server of two runs cannot be seen from here: without a Corefile its address is not known: stop it, and say so with -stopped two",
+			want: "whether the server of two runs cannot be seen from here: its address is not in a Corefile: stop it, and say so with -stopped two",
+		},
+		{
+			name:  "a server whose database is elsewhere",
+			begin: func(h *house) { h.silent = true },
+			want:  "whether the server of one runs cannot be seen from here",
 		},
 		{name: "a node that is not here", flags: []string{"-stopped", "three"}, want: "-stopped three: there is no such node here"},
 		{
@@ -266,12 +272,10 @@ func TestRunningServer(t *testing.T) {
 	}
 }
 
-// TestServerThatAnswers: the Corefile says where the servers are, and one that answers runs.
+// TestServerThatAnswers: the Corefile says where the servers are. One that answers runs, whatever is said; one whose
+// port is closed may be about to open it, or have another.
 func TestServerThatAnswers(t *testing.T) {
 	h := newHouse(t, t.TempDir())
-	for _, node := range []string{"one", "two"} {
-		h.put(node+"/"+library+"/Plug-in Support/Databases/com.plexapp.plugins.library.db", "sqlite", 1)
-	}
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()
 	gone, err := net.Listen("tcp", "127.0.0.1:0")
@@ -282,7 +286,34 @@ func TestServerThatAnswers(t *testing.T) {
 		strings.TrimPrefix(server.URL, "http://"), gone.Addr()), 1)
 	_, err = h.share(share.ThisSystem(), "plan", "-conf", conf)
 	if err == nil || !strings.Contains(err.Error(), "the server of one runs") || strings.Contains(err.Error(), "of two") {
-		t.Errorf("%v, want that the server of one runs, and that of two does not", err)
+		t.Errorf("%v, want that the server of one runs, and that of two does not, as is said", err)
+	}
+	h.silent = true
+	_, err = h.share(share.ThisSystem(), "plan", "-conf", conf)
+	if err == nil || !strings.Contains(err.Error(), "whether the server of two runs cannot be seen") ||
+		!strings.Contains(err.Error(), "connection refused") {
+		t.Errorf("%v, want that nobody can tell of two", err)
+	}
+}
+
+// TestServerThatSharesAlready: a server is not left out by not naming it.
+func TestServerThatSharesAlready(t *testing.T) {
+	h := newHouse(t, t.TempDir())
+	h.nodes = []string{"one"}
+	if out, err := h.share(share.ThisSystem(), "apply"); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	h.put("one/"+library+"/Plug-in Support/Databases/com.plexapp.plugins.library.db", "sqlite", 1)
+	f, err := os.OpenFile(h.of("one", "Plug-in Support", "Databases", "com.plexapp.plugins.library.db"), os.O_RDWR, 0)
+	h.must(err)
+	defer f.Close()
+	lock := unix.Flock_t{Type: unix.F_RDLCK, Start: 0x40000002, Len: 510} // as SQLite does for a reader
+	h.must(unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &lock))
+	h.nodes = []string{"two"}
+	for _, word := range []string{"plan", "apply"} {
+		if _, err := h.share(share.ThisSystem(), word); err == nil || !strings.Contains(err.Error(), "the server of one runs") {
+			t.Errorf("%s: %v, want that the server of one runs", word, err)
+		}
 	}
 }
 

@@ -13,10 +13,10 @@ var errLeft = errors.New("not all is where it was")
 // undo takes the run back, from its last operation to its first. Each is looked at: what was not done needs nothing.
 // Unless all is where it was, and that is not given up, the run is not called undone, and another undo tries again.
 func (x *executor) undo(ctx context.Context, giveUp bool) error {
-	x.giveUp, x.holds, x.brought = giveUp, map[Path]bool{}, map[Path]int{}
-	for i, o := range slices.Backward(x.run.Ops) {
+	x.giveUp, x.holds, x.brought = giveUp, map[Path]bool{}, map[Path][]int{}
+	for i, o := range x.run.Ops {
 		if o.Do == MoveEntry || o.Do == CopyEntry {
-			x.brought[o.To] = i
+			x.brought[o.To] = append(x.brought[o.To], i)
 		}
 	}
 	if x.again = x.run.State == Undoing; !x.again {
@@ -184,17 +184,25 @@ func (x *executor) moveBack(i int, st Stat, there, certain bool) error {
 	return err
 }
 
-// isGone reports whether what an operation has moved was brought back, by an undo that was cut short, and then went back
-// with the folder that it was in.
+// isGone reports whether nobody misses what an operation has moved: it was a copy; or an undo that was cut short has
+// brought it back, and then the folder that it was in.
 func (x *executor) isGone(i int) bool {
-	for at := x.run.Ops[i].From; x.again && at != "."; at, _ = at.Split() {
-		if j, ok := x.brought[at]; ok && j < i {
-			if _, err := x.stat(at); missing(err) {
-				return true
+	last, top := -1, Path("")
+	for at := x.run.Ops[i].From; at != "."; at, _ = at.Split() {
+		for _, j := range x.brought[at] {
+			if j < i && j > last {
+				last, top = j, at
 			}
 		}
 	}
-	return false
+	if last < 0 {
+		return false
+	}
+	if x.run.Ops[last].Do == CopyEntry {
+		return true
+	}
+	_, err := x.stat(top)
+	return x.again && missing(err)
 }
 
 // stays notes what an undo leaves in the shared folder.
