@@ -31,6 +31,8 @@ type Run struct {
 	Homes  map[string]Path   `json:"homes"`   // the nodes' Plex Media Server folders
 	Config map[string][]byte `json:"configs"` // what they were given as
 
+	Conflicts []Conflict `json:"-"`
+
 	Ops   []Op  `json:"-"`
 	Done  int   `json:"-"` // how many operations are done, and on the disk
 	Tried int   `json:"-"` // how many may have been done
@@ -55,12 +57,13 @@ const version = 1
 type record struct {
 	Version int `json:"version,omitempty"` // begins the journal
 
-	Run *Run  `json:"run,omitempty"` // begins one
-	Op  *Op   `json:"op,omitempty"`
-	Go  bool  `json:"go,omitempty"`  // all its operations stand above: it counts
-	Try int   `json:"try,omitempty"` // the operations before this one may be done from now on
-	Did int   `json:"did,omitempty"` // the operations before this one are done
-	Now State `json:"now,omitempty"`
+	Run  *Run      `json:"run,omitempty"`  // begins one
+	Lost *Conflict `json:"lost,omitempty"` // of its plan
+	Op   *Op       `json:"op,omitempty"`
+	Go   bool      `json:"go,omitempty"`  // all its operations stand above: it counts
+	Try  int       `json:"try,omitempty"` // the operations before this one may be done from now on
+	Did  int       `json:"did,omitempty"` // the operations before this one are done
+	Now  State     `json:"now,omitempty"`
 }
 
 // journal is a file that is only added to.
@@ -123,6 +126,9 @@ func (j *journal) begin(run *Run) error {
 	}
 	run.RootB = []byte(run.Root)
 	records := []record{{Run: run}}
+	for i := range run.Conflicts {
+		records = append(records, record{Lost: &run.Conflicts[i]})
+	}
 	for i := range run.Ops {
 		records = append(records, record{Op: &run.Ops[i]})
 	}
@@ -185,7 +191,7 @@ func (j *journal) read() error {
 		switch {
 		case !ok:
 			j.torn = true
-		case j.torn && r.Run == nil && r.Op == nil:
+		case j.torn && r.Run == nil && r.Op == nil && r.Lost == nil:
 			return fmt.Errorf("the journal is damaged at byte %d: %w", j.end, errDamaged)
 		case !j.torn:
 			if r.Run != nil {
@@ -211,6 +217,9 @@ func (j *journal) take(pending *Run, r *record) (*Run, error) {
 	case r.Run != nil:
 		r.Run.Root = string(r.Run.RootB)
 		return r.Run, nil
+	case r.Lost != nil && pending != nil:
+		pending.Conflicts = append(pending.Conflicts, *r.Lost)
+		return pending, nil
 	case r.Op != nil && pending != nil:
 		pending.Ops = append(pending.Ops, *r.Op)
 		return pending, nil

@@ -64,9 +64,9 @@ const kept = ".pre-share-"
 
 // Conflict is two entries of one path that are not the same.
 type Conflict struct {
-	Path Path   // of what is shared
-	Why  string // it is that one
-	Kept Path   // where the other one will be
+	Path Path   `json:"path"` // of what is shared
+	Why  string `json:"why"`  // it is that one
+	Kept Path   `json:"kept"` // where the other one will be
 }
 
 // Plan is what is to be done.

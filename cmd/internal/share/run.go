@@ -80,6 +80,7 @@ func (o *options) apply(ctx context.Context, s *session) error {
 	if err := j.begin(run); err != nil {
 		return err
 	}
+	s.findings(p)
 	return s.execute(ctx, j, run, p.disk)
 }
 
@@ -90,7 +91,8 @@ var errOvertaken = errors.New("nothing was done: another apply came first: see p
 func (p *prepared) run(now time.Time) *Run {
 	run := &Run{
 		At: now.UTC().Truncate(time.Second), Stamp: p.task.Stamp, Mode: p.task.Mode, Digest: p.digest, Root: p.root,
-		Shared: p.task.Shared, Parts: p.task.Parts, Homes: map[string]Path{}, Config: map[string][]byte{}, Ops: p.plan.Ops,
+		Shared: p.task.Shared, Parts: p.task.Parts, Homes: map[string]Path{}, Config: map[string][]byte{},
+		Ops: p.plan.Ops, Conflicts: p.plan.Conflicts,
 	}
 	for i, h := range p.task.Homes {
 		run.Homes[h.Node], run.Config[h.Node] = h.Path, []byte(p.nodes[i].config)

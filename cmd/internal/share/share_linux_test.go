@@ -625,3 +625,34 @@ func (r *replacing) Sync(h share.Handle) error {
 	}
 	return r.mortal.Sync(h)
 }
+
+// TestConflictsAreTold by each command that has to do with them, and by an apply that goes on, too.
+func TestConflictsAreTold(t *testing.T) {
+	h := newHouse(t, t.TempDir())
+	h.must(syscall.Mkfifo(h.of("two", "Media", "pipe"), 0o600))
+	plan, err := h.share(share.ThisSystem(), "plan")
+	h.must(err)
+	differs := func(out string) (lines []string) {
+		for line := range strings.Lines(stamp.ReplaceAllString(out, "TIME")) {
+			if strings.HasPrefix(line, "differs: ") {
+				lines = append(lines, line)
+			}
+		}
+		return lines
+	}
+	want := differs(plan)
+	if len(want) != 3 {
+		t.Errorf("the plan tells of %d conflicts, want 3:\n%s", len(want), plan)
+	}
+	begun, err := h.share(mortalAt(30, before), "apply")
+	if !errors.Is(err, errDead) || !strings.Contains(begun, "is neither a file, a folder nor a link") {
+		t.Errorf("%v, without a note:\n%s", err, begun)
+	}
+	for _, word := range []string{"apply", "status"} {
+		out, err := h.share(share.ThisSystem(), word)
+		h.must(err)
+		if diff := cmp.Diff(want, differs(out)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", word, diff)
+		}
+	}
+}

@@ -26,6 +26,7 @@ func (s *session) show(p *prepared) error {
 		}
 	}
 	s.findings(p)
+	s.conflicts(plan.Conflicts, p.show)
 	if len(plan.Ops) == 0 {
 		s.say("nothing to do: all of it is shared\n")
 		return s.err
@@ -43,17 +44,22 @@ func (s *session) findings(p *prepared) {
 	if p.plan.Same.Entries > 0 {
 		s.say("alike in several places, and shared once: %s\n", p.plan.Same)
 	}
-	for _, c := range p.plan.Conflicts {
-		s.say("differs: %s: %s; the other is kept as %s\n", p.disk.show(c.Path), c.Why, p.disk.show(c.Kept))
-	}
 	for _, n := range s.Notes {
 		s.say("note: %s\n", n)
+	}
+}
+
+// conflicts prints what is not the same in two places.
+func (s *session) conflicts(all []Conflict, show func(Path) string) {
+	for _, c := range all {
+		s.say("differs: %s: %s; the other is kept as %s\n", show(c.Path), c.Why, show(c.Kept))
 	}
 }
 
 // done says what follows an apply.
 func (s *session) done(x *executor) error {
 	s.lost(x)
+	s.conflicts(x.run.Conflicts, x.show)
 	s.say("shared: %d operations are done, and can be undone with\n  plexctl share undo -into %s\n", len(x.run.Ops), quote(s.into))
 	if kept := keptOf(x.run); len(kept) > 0 {
 		s.say("\nthe originals are kept, until you remove them:\n")
@@ -202,6 +208,7 @@ func (s *session) showRun(run *Run) error {
 			s.say("  %s: %s %s\n", name, d.show(at), s.standing(d, at, run.Shared.Join(string(part))))
 		}
 	}
+	s.conflicts(run.Conflicts, d.show)
 	for _, p := range keptOf(run) {
 		if _, err := d.stat(p); err == nil {
 			s.say("  kept: %s\n", d.show(p))
