@@ -125,6 +125,9 @@ func crash(t *testing.T, name string, h *house, end int, how fate, flags []strin
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", name, err, out)
 	}
+	if strings.Contains(out, "have written there since") {
+		t.Errorf("%s: nobody has written anything\n%s", name, out)
+	}
 	got := h.look()
 	if then == "apply" {
 		got = withoutPoints(got)

@@ -203,7 +203,8 @@ func TestUndoKeepsWhatIsNew(t *testing.T) {
 				t.Errorf("%v: %s is lost\n%s\n%s", flags, name, all, out)
 			}
 		}
-		if !strings.Contains(out, "what was written there since is now") {
+		if !strings.Contains(out, "what was written there since is now") ||
+			flags == nil && !strings.Contains(out, "has 20 entries, 131 kB, and had 19 entries, 131 kB when it was shared") {
 			t.Errorf("%v: it is not told:\n%s", flags, out)
 		}
 	}

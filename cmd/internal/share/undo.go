@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // errLeft is that an undo has done what it could, which was not all.
@@ -173,15 +174,69 @@ func (x *executor) moveBack(i int, st Stat, there, certain bool) error {
 		x.stays(o.To, "it holds what cannot be brought back")
 		return nil
 	}
+	grown, err := x.grown(o, st)
+	if err != nil {
+		return err
+	}
 	err = x.rename(o.To, o.From)
 	if exists(err) || missing(err) {
 		x.stays(o.To, x.show(o.From)+" is in use again, or its folder is gone")
 		return nil
 	}
+	if err == nil && grown != "" {
+		x.note("%s has %s: what servers have written there since is this node's alone now", x.show(o.From), grown)
+	}
 	if err == nil && !same {
 		x.note("%s is not the one that was shared, but has its place: it was written anew", x.show(o.From))
 	}
 	return err
+}
+
+// grown says how much more or less a folder holds that was shared, and nothing if it is as much.
+func (x *executor) grown(o *Op, st Stat) (string, error) {
+	if _, name := o.To.Split(); st.Type != Folder || strings.HasSuffix(name, kept+x.run.Stamp) {
+		return "", nil // what is kept is not shared
+	}
+	now, err := x.amount(o.To)
+	if err != nil || now == o.Amount {
+		return "", err
+	}
+	return fmt.Sprintf("%s, and had %s when it was shared", now, o.Amount), nil
+}
+
+// amount returns how much is there by now.
+func (x *executor) amount(p Path) (a Amount, err error) {
+	err = x.inFolder(p, func(at Handle, name string) error { return x.count(at, name, &a) })
+	return a, err
+}
+
+func (x *executor) count(at Handle, name string, a *Amount) error {
+	st, err := x.sys.Stat(at, name)
+	if err != nil {
+		return err
+	}
+	a.Entries++
+	if st.Type == File {
+		a.Bytes += st.Size
+	}
+	if st.Type != Folder {
+		return nil
+	}
+	h, err := x.sys.OpenFolder(at, name)
+	if err != nil {
+		return err
+	}
+	defer x.sys.Close(h)
+	names, err := x.sys.Names(h)
+	if err != nil {
+		return err
+	}
+	for _, below := range names {
+		if err := x.count(h, below, a); err != nil {
+			return within(below, err)
+		}
+	}
+	return nil
 }
 
 // isGone reports whether nobody misses what an operation has moved: it was a copy; or an undo that was cut short has
