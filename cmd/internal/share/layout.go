@@ -136,6 +136,9 @@ func (s *session) open() (*prepared, error) {
 	if s.into, err = filepath.Abs(s.into); err != nil {
 		return nil, err
 	}
+	if owner := serverFolder(s.into); owner != "" {
+		return nil, fmt.Errorf("%s is a server's own folder, or in one: choose one beside it for what is shared", quote(owner))
+	}
 	p := &prepared{}
 	names := []string{s.into}
 	for _, pair := range s.nodes {
@@ -153,6 +156,21 @@ func (s *session) open() (*prepared, error) {
 	}
 	p.disk, err = openDisk(s.sys, commonParent(names))
 	return p, err
+}
+
+// serverFolder returns the folder of a server, whichever it is, if a folder is that, is in it, or is its config folder.
+func serverFolder(dir string) string {
+	if isDir(filepath.Join(dir, library)) {
+		return dir
+	}
+	for at := dir; at != "/"; at = filepath.Dir(at) {
+		for _, has := range []string{"Preferences.xml", "Plug-in Support", pidFile} {
+			if _, err := os.Lstat(filepath.Join(at, has)); err == nil {
+				return at
+			}
+		}
+	}
+	return ""
 }
 
 // layout reads what is in all of the folders.
@@ -351,7 +369,7 @@ const nodeBytes = 4 << 10
 
 // room looks whether the disk holds what has to be copied.
 func (s *session) room(p *prepared) {
-	need := p.plan.demand()
+	need := p.plan.Need
 	at := p.task.Shared
 	h, err := p.folder(at)
 	if missing(err) {

@@ -74,6 +74,7 @@ type Plan struct {
 	Ops       []Op
 	Conflicts []Conflict
 	Same      Amount // what several nodes have alike
+	Need      Amount // what has to be copied, a file with several names once
 }
 
 // planner makes a plan.
@@ -209,13 +210,21 @@ func (p *planner) take(e *Entry, to Path) {
 	p.do(o)
 }
 
-// twins returns which files of a tree that is copied are hard links of ones that were copied before.
+// twins returns which files of a tree that is copied are hard links of ones that were copied before, and adds up what
+// the others need.
 func (p *planner) twins(e *Entry, from, to Path) []Twin {
 	var twins []Twin
 	mine := map[[2]uint64]bool{}
 	e.each(func(c *Entry) {
 		key := c.key()
-		if c.Stat.Type != File || c.Stat.Links < 2 || mine[key] {
+		switch {
+		case c.Stat.Type != File:
+			p.Need.add(Amount{Entries: 1})
+			return
+		case c.Stat.Links < 2:
+			p.Need.add(Amount{1, c.Stat.onDisk()})
+			return
+		case mine[key]:
 			return
 		}
 		at := c.Path()
@@ -223,6 +232,7 @@ func (p *planner) twins(e *Entry, from, to Path) []Twin {
 			twins = append(twins, Twin{at, first})
 			return
 		}
+		p.Need.add(Amount{1, c.Stat.onDisk()})
 		mine[key] = true
 		p.copied[key] = to + at[len(from):]
 	})
@@ -403,14 +413,4 @@ func (p *Plan) Digest(stamp string, trees []byte) string {
 
 func unstamped(p Path, stamp string) Path {
 	return Path(strings.ReplaceAll(string(p), kept+stamp, kept))
-}
-
-// demand returns how much has to be copied.
-func (p *Plan) demand() (a Amount) {
-	for _, o := range p.Ops {
-		if o.Do == CopyEntry {
-			a.add(o.Amount)
-		}
-	}
-	return a
 }

@@ -68,6 +68,21 @@ func TestRefusals(t *testing.T) {
 			begin: func(h *house) { h.silent = true },
 			want:  "whether the server of one runs cannot be seen from here",
 		},
+		{
+			name:  "another server's folder",
+			begin: func(h *house) { h.put("both/Preferences.xml", "", 1) },
+			want:  "/both is a server's own folder, or in one",
+		},
+		{
+			name:  "another server's config folder",
+			begin: func(h *house) { h.must(os.MkdirAll(filepath.Join(h.root, "both", library), 0o755)) },
+			want:  "/both is a server's own folder, or in one",
+		},
+		{
+			name:  "within another server's folder",
+			begin: func(h *house) { h.must(os.MkdirAll(filepath.Join(h.root, "Plug-in Support"), 0o755)) },
+			want:  " is a server's own folder, or in one",
+		},
 		{name: "a node that is not here", flags: []string{"-stopped", "three"}, want: "-stopped three: there is no such node here"},
 		{
 			name: "a link that would dangle", flags: []string{"-mode", "symlink"},
@@ -655,5 +670,23 @@ func TestConflictsAreTold(t *testing.T) {
 		if diff := cmp.Diff(want, differs(out)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", word, diff)
 		}
+	}
+}
+
+// TestRoom: a file with several names is copied once, and holes not at all.
+func TestRoom(t *testing.T) {
+	h := newBareHouse(t, "one")
+	h.put("one/"+library+"/Media/f", strings.Repeat("f", 100_000), 1)
+	for i := range 9 {
+		h.must(os.MkdirAll(h.of("one", "Metadata"), 0o755))
+		h.must(os.Link(h.of("one", "Media", "f"), h.of("one", "Metadata", fmt.Sprint(i))))
+	}
+	hole, err := os.Create(h.of("one", "Media", "hole"))
+	h.must(err)
+	h.must(hole.Truncate(10 << 20))
+	h.must(hole.Close())
+	out, err := h.share(share.ThisSystem(), "plan", "-copy")
+	if err != nil || !strings.Contains(out, "to be copied: 4 entries, 100 kB") {
+		t.Errorf("%v, want one file, a hole and two folders to be copied\n%s", err, out)
 	}
 }

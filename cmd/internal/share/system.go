@@ -49,6 +49,9 @@ type Stat struct {
 	Mount        uint64 // which mount it is in; 0 where the kernel does not say
 }
 
+// onDisk returns how much of a file has to be stored: not its holes.
+func (s *Stat) onDisk() int64 { return min(s.Size, s.Blocks*512) }
+
 // Attr is an extended attribute.
 type Attr struct {
 	Name  string

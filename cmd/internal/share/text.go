@@ -31,9 +31,8 @@ func (s *session) show(p *prepared) error {
 		s.say("nothing to do: all of it is shared\n")
 		return s.err
 	}
-	need := plan.demand()
-	if need.Entries > 0 {
-		s.say("to be copied: %s\n", need)
+	if plan.Need.Entries > 0 {
+		s.say("to be copied: %s\n", plan.Need)
 	}
 	s.say("\nnothing was done. To do this, and only this:\n  plexctl share apply -plan %s and the same flags\n", p.digest)
 	return s.err
