@@ -284,6 +284,8 @@ func (s *session) writable(p *prepared, path Path) error {
 // link finds what a node's link has to say, so that it leads to the shared folder where the server sees it.
 func (s *session) link(h *Home, n node, part Part) {
 	switch {
+	case s.seenAs != "" && (pathIn("/", s.seenAs).Within(pathIn("/", inContainer)) || pathIn("/", s.seenAs).Within(pathIn("/", n.home))):
+		s.refuse("-seen-as %s is in the server's own folder of %s: a link there would lead to itself", quote(s.seenAs), n.name)
 	case s.seenAs != "":
 		h.Links[part] = Path(filepath.Join(s.seenAs, string(part)))
 	case n.config != "" && strings.HasPrefix(s.into, n.config+"/"):

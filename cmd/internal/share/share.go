@@ -28,6 +28,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 
 	"plexha/cmd/internal/command"
@@ -210,6 +211,8 @@ func runOn(
 		return command.Usagef("unexpected %q", rest[0])
 	case o.into == "":
 		return command.Usagef("no shared folder: name it with -into DIR")
+	case o.seenAs != "" && (o.mode != Symlink || !filepath.IsAbs(o.seenAs) || filepath.Clean(o.seenAs) != o.seenAs):
+		return command.Usagef("-seen-as is with -mode symlink, and the whole name of a folder")
 	case o.mediaOnly && o.metadataOnly:
 		return command.Usagef("-media-only and -metadata-only leave nothing")
 	}

@@ -88,6 +88,12 @@ func TestRefusals(t *testing.T) {
 			name: "a link that would dangle", flags: []string{"-mode", "symlink"},
 			want: "would lead nowhere in a container, which sees only",
 		},
+		{
+			name: "a link to itself", flags: []string{"-mode", "symlink", "-seen-as", "/config/" + library},
+			want: "a link there would lead to itself",
+		},
+		{name: "a link to anywhere", flags: []string{"-mode", "symlink", "-seen-as", "both"}, want: "the whole name of a folder"},
+		{name: "a link without links", flags: []string{"-seen-as", "/both"}, want: "-seen-as is with -mode symlink"},
 		{name: "another mode", flags: []string{"-mode", "copy"}, want: "want bind or symlink"},
 		{name: "no part", flags: []string{"-media-only", "-metadata-only"}, want: "leave nothing"},
 	}
@@ -184,7 +190,7 @@ func TestMerge(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	for _, words := range []string{"-v \"" + h.root + "/both/Media:/config/Library/", "Clean Bundles", "share undo -into"} {
+	for _, words := range []string{"--mount 'type=bind,source=" + h.root + "/both/Media,target=/config/Library/", "Clean Bundles", "share undo -into"} {
 		if !strings.Contains(out, words) {
 			t.Errorf("%q is not told:\n%s", words, out)
 		}
@@ -688,5 +694,35 @@ func TestRoom(t *testing.T) {
 	out, err := h.share(share.ThisSystem(), "plan", "-copy")
 	if err != nil || !strings.Contains(out, "to be copied: 4 entries, 100 kB") {
 		t.Errorf("%v, want one file, a hole and two folders to be copied\n%s", err, out)
+	}
+}
+
+// TestMountLines: each is written as whoever reads it has it, so that no part of a name is taken for something else.
+func TestMountLines(t *testing.T) {
+	h := newBareHouse(t, "one")
+	h.root = filepath.Join(h.root, `a $HOME%n"b,c`)
+	h.put("one/"+library+"/Media/f", "f", 1)
+	bind, err := h.share(share.ThisSystem(), "apply")
+	h.must(err)
+	into := strings.TrimSuffix(h.root, `a $HOME%n"b,c`)
+	const at = "/config/" + library + "/Media"
+	for _, line := range []string{
+		`  --mount 'type=bind,"source=` + into + `a $HOME%n""b,c/both/Media",target=` + at + "'\n",
+		`  --mount "type=bind,\"source=` + into + `a $$HOME%%n\"\"b,c/both/Media\",target=` + at + "\"\n",
+		`  - { type: bind, source: "` + into + `a $$HOME%n\"b,c/both/Media", target: "` + at + `", bind:`,
+		`  Volume=` + into + `a $$HOME%%n"b,c/both/Media:` + at + "\n",
+		`  RequiresMountsFor="` + into + `a $HOME%%n\"b,c/both"` + "\n",
+		`  ` + into + `a\040$HOME%n"b,c/both/Media `,
+	} {
+		if !strings.Contains(bind, line) {
+			t.Errorf("there is no %s in\n%s", line, bind)
+		}
+	}
+	h = newBareHouse(t, "one")
+	h.put("one/"+library+"/Media/f", "f", 1)
+	links, err := h.share(share.ThisSystem(), "apply", "-mode", "symlink", "-seen-as", "/both")
+	h.must(err)
+	if want := "  --mount type=bind,source=" + h.root + "/both,target=/both\n"; !strings.Contains(links, want) {
+		t.Errorf("there is no %s in\n%s", want, links)
 	}
 }

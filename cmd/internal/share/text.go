@@ -68,6 +68,9 @@ func (s *session) done(x *executor) error {
 	}
 	if x.run.Mode == Bind {
 		s.mounts(x.run)
+	} else if seenAs := x.run.seenAs(); seenAs != "" {
+		s.say("\nmount the shared folder where the servers' links lead, before they start.\n")
+		s.containers([][2]string{{s.into, seenAs}})
 	}
 	s.say("%s", settings)
 	return s.err
@@ -110,26 +113,27 @@ func (s *session) undone(x *executor) error {
 	return s.err
 }
 
+// seenAs returns where the servers see the shared folder, if it is not where it is here.
+func (r *Run) seenAs() string {
+	for _, o := range r.Ops {
+		if o.Do == MakeLink && filepath.IsAbs(string(o.Target)) {
+			return filepath.Dir(string(o.Target))
+		}
+	}
+	return ""
+}
+
 // inContainer is where the images of linuxserver and plexinc have the server's folder.
 const inContainer = "/config/" + library
 
 // mounts prints how the shared folders are mounted over the empty ones.
 func (s *session) mounts(run *Run) {
 	s.say("\nmount the shared folders over the empty ones, before the servers start.\n")
-	each := func(title string, line func(from, to string) string) {
-		s.say("\n%s\n", title)
-		for _, part := range run.Parts {
-			s.say("%s\n", line(filepath.Join(s.into, string(part)), filepath.Join(inContainer, string(part))))
-		}
+	var pairs [][2]string
+	for _, part := range run.Parts {
+		pairs = append(pairs, [2]string{filepath.Join(s.into, string(part)), filepath.Join(inContainer, string(part))})
 	}
-	each("docker run, podman run, in a unit's ExecStart too:", func(from, to string) string {
-		return fmt.Sprintf("  -v %q", from+":"+to)
-	})
-	each("compose, below volumes:", func(from, to string) string {
-		return fmt.Sprintf("  - { type: bind, source: %q, target: %q, bind: { create_host_path: false } }", from, to)
-	})
-	each("quadlet, below [Container]:", func(from, to string) string { return "  Volume=" + from + ":" + to })
-	s.say("\nand in a unit, below [Unit]:\n  RequiresMountsFor=%s\n", unitPath(s.into))
+	s.containers(pairs)
 	s.say("\nwithout a container, in /etc/fstab:\n")
 	for _, name := range slices.Sorted(maps.Keys(run.Homes)) {
 		for _, part := range run.Parts {
@@ -139,16 +143,50 @@ func (s *session) mounts(run *Run) {
 	}
 }
 
+// containers prints how folders are mounted in containers.
+func (s *session) containers(pairs [][2]string) {
+	each := func(title string, line func(from, to string) string) {
+		s.say("\n%s\n", title)
+		for _, p := range pairs {
+			s.say("%s\n", line(p[0], p[1]))
+		}
+	}
+	each("docker run, podman run:", func(from, to string) string { return "  --mount " + quote(bindMount(from, to)) })
+	each("the same in a unit's ExecStart:", func(from, to string) string {
+		return "  --mount " + unitPath(strings.ReplaceAll(bindMount(from, to), "$", "$$"))
+	})
+	each("compose, below volumes:", func(from, to string) string {
+		return strings.ReplaceAll(
+			fmt.Sprintf("  - { type: bind, source: %q, target: %q, bind: { create_host_path: false } }", from, to), "$", "$$")
+	})
+	each("quadlet, below [Container]:", func(from, to string) string {
+		return "  Volume=" + strings.NewReplacer("%", "%%", "$", "$$").Replace(from+":"+to)
+	})
+	s.say("\nand in a unit, below [Unit]:\n  RequiresMountsFor=%s\n", unitPath(s.into))
+}
+
+// bindMount is an option of a container's, with commas between: what has one is quoted as in CSV. Unlike -v it makes no
+// empty folder where nothing is mounted yet.
+func bindMount(from, to string) string {
+	field := func(text string) string {
+		if strings.ContainsAny(text, `,"`) {
+			return `"` + strings.ReplaceAll(text, `"`, `""`) + `"`
+		}
+		return text
+	}
+	return "type=bind," + field("source="+from) + "," + field("target="+to)
+}
+
 // fstab writes a name as fstab(5) has it.
 func fstab(name string) string {
 	return strings.NewReplacer(" ", `\040`, "\t", `\011`, "\n", `\012`, `\`, `\134`).Replace(name)
 }
 
-// unitPath writes a name as systemd.unit(5) has it in a list.
+// unitPath writes a name as systemd.syntax(7) has it in a list.
 func unitPath(name string) string {
 	name = strings.ReplaceAll(name, "%", "%%")
-	if strings.ContainsAny(name, " \t\"'\\") {
-		return fmt.Sprintf("%q", name)
+	if strings.ContainsAny(name, " \t;\"'\\") {
+		return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name) + `"`
 	}
 	return name
 }
