@@ -153,6 +153,10 @@ func (s *session) open() (*prepared, error) {
 		if pathIn("/", n.home).Within(pathIn("/", s.into)) {
 			return nil, fmt.Errorf("the server folder of %s is in the shared folder %s: choose one beside it", n.name, quote(s.into))
 		}
+		if mountedInto(s.into, n.home) {
+			return nil, fmt.Errorf("the shared folder %s and the server folder of %s are in one another, by a mount: choose one beside it",
+				quote(s.into), n.name)
+		}
 	}
 	p.disk, err = openDisk(s.sys, commonParent(names))
 	return p, err
@@ -171,6 +175,27 @@ func serverFolder(dir string) string {
 		}
 	}
 	return ""
+}
+
+// mountedInto reports whether the shared folder is in a server's, or a server's in it, under another name.
+func mountedInto(into, home string) bool {
+	for _, name := range []string{home, filepath.Join(home, string(Media)), filepath.Join(home, string(Metadata))} {
+		if isAbove(name, into) {
+			return true
+		}
+	}
+	return isAbove(into, home)
+}
+
+// isAbove reports whether a folder is the other one, or holds it.
+func isAbove(folder, other string) bool {
+	st, err := os.Lstat(folder)
+	for at := other; err == nil && at != "/"; at = filepath.Dir(at) {
+		if there, err := os.Stat(at); err == nil && os.SameFile(st, there) {
+			return true
+		}
+	}
+	return false
 }
 
 // layout reads what is in all of the folders.
@@ -204,7 +229,7 @@ func (s *session) ground(p *prepared) (Stat, error) {
 		h, err = p.folder(at)
 	}
 	if err != nil {
-		return Stat{}, fmt.Errorf("looking at the shared folder: %w", err)
+		return Stat{}, fmt.Errorf("looking at the folder that will hold the shared one: %w", err)
 	}
 	defer s.sys.Close(h)
 	space, err := s.sys.Space(h)

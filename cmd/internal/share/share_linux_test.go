@@ -69,6 +69,11 @@ func TestRefusals(t *testing.T) {
 			want:  "whether the server of one runs cannot be seen from here",
 		},
 		{
+			name:  "a cache in there",
+			begin: func(h *house) { h.put("two/"+library+"/Media/Cache/f", "", 1) },
+			want:  "is a server's own, and is in a folder that should be shared",
+		},
+		{
 			name:  "another server's folder",
 			begin: func(h *house) { h.put("both/Preferences.xml", "", 1) },
 			want:  "/both is a server's own folder, or in one",
@@ -237,6 +242,9 @@ func TestPlanDoesNothing(t *testing.T) {
 	m := mortalAt(0, before)
 	first, err := h.share(m, "plan")
 	h.must(err)
+	if want := "mkdir   " + filepath.Join(h.root, "both") + "\n"; !strings.HasPrefix(first, want) {
+		t.Errorf("the plan does not begin with %s:\n%s", want, first)
+	}
 	second, err := h.share(m, "plan")
 	h.must(err)
 	if diff := cmp.Diff(was, h.look()); diff != "" || len(m.calls) > 0 {

@@ -20,6 +20,9 @@ func (s *session) say(format string, args ...any) {
 // show prints a plan.
 func (s *session) show(p *prepared) error {
 	plan := p.plan
+	if _, err := p.stat(p.task.Shared); missing(err) && len(plan.Ops) > 0 {
+		s.say("%-6s  %s\n", MakeFolder, p.show(p.task.Shared))
+	}
 	for i := range plan.Ops {
 		if o := &plan.Ops[i]; o.Do != SetTimes {
 			s.say("%s\n", o.text(p.show))
@@ -242,7 +245,7 @@ func (s *session) showRun(run *Run) error {
 	for _, name := range slices.Sorted(maps.Keys(run.Homes)) {
 		for _, part := range run.Parts {
 			at := run.Homes[name].Join(string(part))
-			s.say("  %s: %s %s\n", name, d.show(at), s.standing(d, at, run.Shared.Join(string(part))))
+			s.say("  %s: %s %s\n", name, d.show(at), s.standing(d, at, run.Shared.Join(string(part)), run.State))
 		}
 	}
 	s.conflicts(run.Conflicts, d.show)
@@ -255,7 +258,7 @@ func (s *session) showRun(run *Run) error {
 }
 
 // standing says what stands where a node has a part.
-func (s *session) standing(d *disk, at, shared Path) string {
+func (s *session) standing(d *disk, at, shared Path, state State) string {
 	st, err := d.stat(at)
 	if err != nil {
 		return err.Error()
@@ -272,7 +275,13 @@ func (s *session) standing(d *disk, at, shared Path) string {
 		s.sys.Close(h)
 	}
 	if len(names) == 0 {
+		if state == Undoing {
+			return "is empty"
+		}
 		return "is empty here, for the shared folder to be mounted over it"
+	}
+	if state == Undoing {
+		return fmt.Sprintf("has %d entries", len(names))
 	}
 	return fmt.Sprintf("has %d entries of its own: is the shared folder not mounted? apply again to share them", len(names))
 }

@@ -84,6 +84,9 @@ var private = []string{
 	"Plug-in Support", "Plug-ins", "Crash Reports",
 }
 
+// atTop are names that say so right below the top. Further down a bundle may have them.
+var atTop = []string{"Cache", "Caches", "Codecs", "Databases", "Drivers", "Logs", "Scanners", "Updates", "Library"}
+
 // scanner reads trees.
 type scanner struct {
 	*disk
@@ -114,7 +117,7 @@ func (s *scanner) read(ctx context.Context, at Handle, e *Entry) error {
 	if e.Stat, err = s.sys.Stat(at, e.Name); err != nil {
 		return err
 	}
-	if slices.Contains(private, e.Name) {
+	if slices.Contains(private, e.Name) || e.Parent != nil && e.Parent.Parent == nil && slices.Contains(atTop, e.Name) {
 		s.refuse("%s is a server's own, and is in a folder that should be shared", s.show(e.Path()))
 	}
 	s.count(e)
