@@ -27,6 +27,7 @@ type executor struct {
 	journal *journal
 	run     *Run
 	copier  *copier
+	most    int // operations of a batch
 	moved   func(Amount)
 	coming  map[Path]Path  // where is now what a batch will give these names
 	resumed bool           // operations may have been done that the journal does not call done
@@ -39,7 +40,7 @@ type executor struct {
 }
 
 func newExecutor(ctx context.Context, d *disk, j *journal, run *Run, moved func(Amount)) *executor {
-	return &executor{disk: d, journal: j, run: run, copier: newCopier(ctx, d, moved), moved: moved}
+	return &executor{disk: d, journal: j, run: run, copier: newCopier(ctx, d, moved), most: batchOps, moved: moved}
 }
 
 // stage returns where the copy that an operation makes is put together.
@@ -78,7 +79,7 @@ func (x *executor) batchEnd(begin int) int {
 	}
 	var bytes int64
 	end, brought := begin, map[Path]bool{}
-	for end < len(x.run.Ops) && end-begin < batchOps && (bytes < batchBytes || end == begin) {
+	for end < len(x.run.Ops) && end-begin < x.most && (bytes < batchBytes || end == begin) {
 		o := &x.run.Ops[end]
 		if o.Do == CopyEntry {
 			bytes += o.Bytes

@@ -36,6 +36,8 @@ var ways = []struct {
 	},
 	{name: "three nodes, renames", begin: addThird},
 	{name: "three nodes, copies", flags: []string{"-copy"}, begin: addThird},
+	{name: "three nodes, renames in small batches", begin: func(h *house) { addThird(h); h.batch = 3 }},
+	{name: "three nodes, copies in small batches", flags: []string{"-copy"}, begin: func(h *house) { addThird(h); h.batch = 2 }},
 	{
 		name: "over links of the write-up",
 		begin: func(h *house) {

@@ -2,17 +2,27 @@ package share
 
 import (
 	"context"
+	"flag"
 	"io"
 	"time"
 )
 
 // RunOn runs a command on a system.
 func RunOn(ctx context.Context, sys System, word string, args []string, out, errw io.Writer) error {
+	return RunInBatches(ctx, sys, 0, word, args, out, errw)
+}
+
+// RunInBatches runs a command on a system, with so many operations in a batch.
+func RunInBatches(ctx context.Context, sys System, most int, word string, args []string, out, errw io.Writer) error {
 	switch word {
 	case "plan":
 		return runOn(ctx, sys, args, (*options).define, (*options).plan, out, errw)
 	case "apply":
-		return runOn(ctx, sys, args, (*options).defineApply, (*options).apply, out, errw)
+		define := func(o *options, set *flag.FlagSet) {
+			o.defineApply(set)
+			o.batchOps = most
+		}
+		return runOn(ctx, sys, args, define, (*options).apply, out, errw)
 	case "undo":
 		return runOn(ctx, sys, args, (*options).defineUndo, (*options).undo, out, errw)
 	default:

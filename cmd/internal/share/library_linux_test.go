@@ -27,6 +27,7 @@ type house struct {
 	root  string
 	nodes []string
 
+	batch  int  // how many operations are in a batch of an apply; 0: as always
 	silent bool // the commands do not say that the servers are stopped
 }
 
@@ -206,7 +207,7 @@ func (h *house) share(sys share.System, word string, flags ...string) (string, e
 			args = append(args, "-stopped", node)
 		}
 	}
-	err := share.RunOn(h.tb.Context(), sys, word, append(args, flags...), &out, &out)
+	err := share.RunInBatches(h.tb.Context(), sys, h.batch, word, append(args, flags...), &out, &out)
 	return out.String(), err
 }
 

@@ -1,6 +1,7 @@
 package share
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -169,6 +170,7 @@ func mounted(d *disk, run *Run) error {
 func (s *session) execute(ctx context.Context, j *journal, run *Run, d *disk) error {
 	meter := newMeter(s.errw, total(run))
 	x := newExecutor(ctx, d, j, run, meter.moved)
+	x.most = cmp.Or(s.batchOps, x.most)
 	err := x.apply(ctx)
 	meter.end()
 	if err != nil {

@@ -88,6 +88,8 @@ type options struct {
 	copies                  bool
 	digest                  string
 	giveUp                  bool
+
+	batchOps int // for tests; 0: as many as is good
 }
 
 func (o *options) defineInto(set *flag.FlagSet) {
