@@ -102,8 +102,21 @@ func (c *copier) folderOf(from, to spot, st Stat) error {
 			return within(name, err)
 		}
 	}
+	if err := c.complete(h, names, toH); err != nil {
+		return err
+	}
 	c.moved(Amount{Entries: 1})
 	return c.dress(h, toH, st)
+}
+
+// complete returns an error unless a copy has as many names as its original: a file system may take two for the same.
+func (c *copier) complete(from Handle, names []string, to Handle) error {
+	there, err := c.sys.Names(to)
+	if err != nil || len(there) == len(names) || len(there) == len(names)-c.specials(from, names) {
+		return err
+	}
+	return fmt.Errorf("of its %d names %d are in the copy: a file system that takes upper and lower case for the same cannot hold it",
+		len(names), len(there))
 }
 
 // pathError is an error with the names that lead to it.

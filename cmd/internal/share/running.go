@@ -79,7 +79,8 @@ func (s *session) checkStopped(ctx context.Context, all []server) error {
 		case answers:
 			s.refuse("the server of %s runs: %s: stop it first", one.name, why)
 		case !slices.Contains(s.stopped, one.name) && hasServed(one.home):
-			s.refuse("whether the server of %s runs cannot be seen from here: %s: stop it, and say so with -stopped %s", one.name, why, one.name)
+			s.refuse("whether the server of %s runs cannot be seen from here: %s: stop it, and say so with -stopped %s",
+				one.name, why, one.name)
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package share_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -454,7 +455,7 @@ func TestThreeNodes(t *testing.T) {
 		h := newBareHouse(t, "one", "two", "three")
 		h.put("both/Media/a/f", "of none", 1)
 		for i, node := range h.nodes {
-			h.put(filepath.Join(node, library, "Media/a/f"), "of "+node, 2+i)
+			h.put(node+"/"+library+"/Media/a/f", "of "+node, 2+i)
 		}
 		was := withoutShared(h.look())
 		if out, err := h.share(share.ThisSystem(), "apply", flags...); err != nil {
@@ -563,7 +564,7 @@ func TestJournalThatIsNone(t *testing.T) {
 				t.Errorf("%s, %s: %v, want it refused", name, word, err)
 			}
 		}
-		if there, err := os.ReadFile(journal); err != nil || string(there) != string(content) {
+		if there, err := os.ReadFile(journal); err != nil || !bytes.Equal(there, content) {
 			t.Errorf("%s: %d bytes are left of %d, %v", name, len(there), len(content), err)
 		}
 	}
@@ -732,5 +733,48 @@ func TestMountLines(t *testing.T) {
 	h.must(err)
 	if want := "  --mount type=bind,source=" + h.root + "/both,target=/both\n"; !strings.Contains(links, want) {
 		t.Errorf("there is no %s in\n%s", want, links)
+	}
+}
+
+// caseless is a system of which one file has a name in whatever letters.
+type caseless struct{ share.System }
+
+func (c caseless) fold(name string) string {
+	if strings.EqualFold(name, "poster.jpg") {
+		return "poster.jpg"
+	}
+	return name
+}
+
+func (c caseless) Stat(at share.Handle, name string) (share.Stat, error) {
+	return c.System.Stat(at, c.fold(name))
+}
+
+func (c caseless) OpenFile(at share.Handle, name string) (share.Handle, error) {
+	return c.System.OpenFile(at, c.fold(name))
+}
+
+func (c caseless) Create(at share.Handle, name string) (share.Handle, error) {
+	return c.System.Create(at, c.fold(name))
+}
+
+// TestNamesOfOneFile: a copy that has fewer names than its original is none, however often it is tried.
+func TestNamesOfOneFile(t *testing.T) {
+	h := newBareHouse(t, "one")
+	h.put("one/"+library+"/Media/a/poster.jpg", "lower", 1)
+	h.put("one/"+library+"/Media/a/Poster.jpg", "upper", 1)
+	was := withoutShared(h.look())
+	sys := caseless{share.ThisSystem()}
+	if _, err := h.share(sys, "apply", "-copy"); err == nil {
+		t.Error("it is copied")
+	}
+	if _, err := h.share(sys, "apply", "-copy"); err == nil || !strings.Contains(err.Error(), "of its 2 names 1 are in the copy") {
+		t.Errorf("once more: %v, want it refused", err)
+	}
+	if out, err := h.share(share.ThisSystem(), "undo"); err != nil {
+		t.Errorf("undo: %v\n%s", err, out)
+	}
+	if diff := cmp.Diff(was, withoutShared(h.look())); diff != "" {
+		t.Errorf("undone (-want +got):\n%s", diff)
 	}
 }

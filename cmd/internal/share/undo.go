@@ -14,17 +14,8 @@ var errLeft = errors.New("not all is where it was")
 // undo takes the run back, from its last operation to its first. Each is looked at: what was not done needs nothing.
 // Unless all is where it was, and that is not given up, the run is not called undone, and another undo tries again.
 func (x *executor) undo(ctx context.Context, giveUp bool) error {
-	x.giveUp, x.holds, x.brought = giveUp, map[Path]bool{}, map[Path][]int{}
-	for i, o := range x.run.Ops {
-		if o.Do == MoveEntry || o.Do == CopyEntry {
-			x.brought[o.To] = append(x.brought[o.To], i)
-		}
-	}
-	if x.again = x.run.State == Undoing; !x.again {
-		if err := x.journal.add(record{Now: Undoing}); err != nil {
-			return err
-		}
-		x.run.State = Undoing
+	if err := x.beginUndo(giveUp); err != nil {
+		return err
 	}
 	for i := range x.run.Ops[x.run.Tried:] { // these are not to be waited for
 		x.moved(x.run.Ops[x.run.Tried+i].Amount)
@@ -58,6 +49,24 @@ func (x *executor) undo(ctx context.Context, giveUp bool) error {
 		return err
 	}
 	x.run.State = Undone
+	return nil
+}
+
+// beginUndo has the journal say that an undo was begun.
+func (x *executor) beginUndo(giveUp bool) error {
+	x.giveUp, x.holds, x.brought = giveUp, map[Path]bool{}, map[Path][]int{}
+	for i, o := range x.run.Ops {
+		if o.Do == MoveEntry || o.Do == CopyEntry {
+			x.brought[o.To] = append(x.brought[o.To], i)
+		}
+	}
+	if x.again = x.run.State == Undoing; x.again {
+		return nil
+	}
+	if err := x.journal.add(record{Now: Undoing}); err != nil {
+		return err
+	}
+	x.run.State = Undoing
 	return nil
 }
 
