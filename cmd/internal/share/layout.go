@@ -95,7 +95,13 @@ func (s *session) prepare(ctx context.Context, stamp string) (*prepared, error) 
 		return p, nil
 	}
 	compare := newCopier(ctx, p.disk, func(Amount) {})
-	p.task.Equal = func(a, b *Entry) (bool, error) { return compare.files(a.Path(), b.Path(), a.Stat.Size) }
+	meter := newMeter(s.errw, Amount{})
+	defer meter.end()
+	p.task.Equal = func(a, b *Entry) (bool, error) {
+		same, err := compare.files(a.Path(), b.Path(), a.Stat.Size)
+		meter.moved(Amount{1, a.Stat.Size})
+		return same, err
+	}
 	trees := scan.sum.Sum(nil)
 	if p.plan, err = p.task.Plan(); err != nil {
 		return p, err

@@ -52,6 +52,9 @@ func (m *meter) end() {
 
 // line returns how much is done, how fast, and how long the rest will take.
 func (m *meter) line(now time.Time) string {
+	if m.total == (Amount{}) { // of a look at what is alike nobody knows how much there is
+		return "compared: " + m.done.String()
+	}
 	text := fmt.Sprintf("%d of %d entries, %s of %s", m.done.Entries, m.total.Entries, sizeOf(m.done.Bytes), sizeOf(m.total.Bytes))
 	took := now.Sub(m.begin)
 	work := func(a Amount) float64 { return float64(a.Bytes) + float64(a.Entries)*entryBytes }

@@ -419,9 +419,10 @@ func TestLine(t *testing.T) {
 	total := share.Amount{Entries: 1000, Bytes: 10e9}
 	got := []string{
 		share.Line(total, share.Amount{Entries: 1, Bytes: 5}, 0),
+		share.Line(share.Amount{}, share.Amount{Entries: 1, Bytes: 5}, 0),
 		share.Line(total, share.Amount{Entries: 500, Bytes: 5e9}, 50*time.Second),
 	}
-	want := []string{"1 of 1000 entries, 5 B of 10 GB", "500 of 1000 entries, 5 GB of 10 GB, 100 MB/s, 50s left"}
+	want := []string{"1 of 1000 entries, 5 B of 10 GB", "compared: 1 entry, 5 B", "500 of 1000 entries, 5 GB of 10 GB, 100 MB/s, 50s left"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
