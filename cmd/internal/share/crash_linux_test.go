@@ -21,6 +21,7 @@ var ways = []struct {
 	name  string
 	flags []string
 	begin func(h *house)
+	some  int // end an apply at one of so many calls; 0: as often as the others
 }{
 	{name: "renames, bind"},
 	{name: "copies, bind", flags: []string{"-copy"}},
@@ -36,8 +37,8 @@ var ways = []struct {
 	},
 	{name: "three nodes, renames", begin: addThird},
 	{name: "three nodes, copies", flags: []string{"-copy"}, begin: addThird},
-	{name: "three nodes, renames in small batches", begin: func(h *house) { addThird(h); h.batch = 3 }},
-	{name: "three nodes, copies in small batches", flags: []string{"-copy"}, begin: func(h *house) { addThird(h); h.batch = 2 }},
+	{name: "three nodes, renames in small batches", begin: func(h *house) { addThird(h); h.batch = 3 }, some: 5},
+	{name: "three nodes, copies in small batches", flags: []string{"-copy"}, begin: func(h *house) { addThird(h); h.batch = 2 }, some: 5},
 	{
 		name: "over links of the write-up",
 		begin: func(h *house) {
@@ -90,7 +91,7 @@ func TestCrash(t *testing.T) {
 				t.Fatalf("%v\n%s", err, out)
 			}
 			want := withoutPoints(h.look())
-			for end := 1; end <= len(whole.calls); end += stride {
+			for end := 1; end <= len(whole.calls); end += stride * max(way.some, 1) {
 				for _, how := range []fate{before, after, torn} {
 					if how == torn && whole.calls[end-1].what != "write" {
 						continue

@@ -196,7 +196,7 @@ func TestMerge(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	for _, words := range []string{"--mount 'type=bind,source=" + h.root + "/both/Media,target=/config/Library/", "Clean Bundles", "share undo -into"} {
+	for _, words := range []string{"--mount 'type=bind,source=" + h.root + "/both/Media,target=/config/Library/", "Clean Bundles", "share undo -into", "plexctl unit NODE -shared " + h.root + "/both prints"} {
 		if !strings.Contains(out, words) {
 			t.Errorf("%q is not told:\n%s", words, out)
 		}

@@ -132,6 +132,7 @@ const inContainer = "/config/" + library
 // mounts prints how the shared folders are mounted over the empty ones.
 func (s *session) mounts(run *Run) {
 	s.say("\nmount the shared folders over the empty ones, before the servers start.\n")
+	s.say("plexctl unit NODE -shared %s prints units that do.\n", quote(s.into))
 	var pairs [][2]string
 	for _, part := range run.Parts {
 		pairs = append(pairs, [2]string{filepath.Join(s.into, string(part)), filepath.Join(inContainer, string(part))})
