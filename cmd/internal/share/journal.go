@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"slices"
 	"time"
 )
 
@@ -240,6 +241,18 @@ func (j *journal) take(pending *Run, r *record) (*Run, error) {
 		run.State = r.Now
 	}
 	return nil, nil
+}
+
+// unused returns the time, or the next one whose stamp no run has: what they keep would have the same names.
+func (j *journal) unused(now time.Time) time.Time {
+	if j == nil {
+		return now
+	}
+	has := func(run *Run) bool { return run.Stamp == now.UTC().Format(stampFormat) }
+	for slices.ContainsFunc(j.runs, has) {
+		now = now.Add(time.Second)
+	}
+	return now
 }
 
 // current returns the last run that is not undone, or nil. It is the one that records are about.

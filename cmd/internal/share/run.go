@@ -55,7 +55,7 @@ func (o *options) apply(ctx context.Context, s *session) error {
 			return s.resume(ctx, j, run)
 		}
 	}
-	now := time.Now()
+	now := j.unused(time.Now())
 	p, err := s.prepared(ctx, now, j)
 	if p != nil {
 		defer p.close()
@@ -120,7 +120,7 @@ func (s *session) resume(ctx context.Context, j *journal, run *Run) error {
 		return err
 	}
 	defer d.close()
-	s.say("an apply of %s goes on: %d of %d operations are done\n", run.At.Local().Format(time.DateTime), run.Done, len(run.Ops))
+	s.say("an apply of %s goes on, as it was begun: %d of %d operations are done\n", run.At.Local().Format(time.DateTime), run.Done, len(run.Ops))
 	return s.execute(ctx, j, run, d)
 }
 

@@ -779,3 +779,21 @@ func TestNamesOfOneFile(t *testing.T) {
 		t.Errorf("undone (-want +got):\n%s", diff)
 	}
 }
+
+// TestTwoRunsInASecond: what one keeps is not in the way of the next.
+func TestTwoRunsInASecond(t *testing.T) {
+	h := newBareHouse(t, "one", "two", "three")
+	for i, node := range h.nodes {
+		h.put(node+"/"+library+"/Media/f", "of "+node, 1+i)
+	}
+	for n := range h.nodes {
+		h.nodes = []string{"one", "two", "three"}[:n+1]
+		if out, err := h.share(share.ThisSystem(), "apply"); err != nil {
+			t.Fatalf("%v: %v\n%s", h.nodes, err, out)
+		}
+	}
+	names, err := filepath.Glob(filepath.Join(h.root, "both", "Media.pre-share-*", "f"))
+	if err != nil || len(names) != 2 || h.read("both/Media/f") != "of three" {
+		t.Errorf("%q are kept, %v, of two that lost", names, err)
+	}
+}
