@@ -173,7 +173,7 @@ func (x *executor) stageAll(begin, end int) error {
 // willMove notes where what a batch moves is until then, unless it is moved.
 func (x *executor) willMove(o *Op) {
 	if x.resumed {
-		if st, err := x.stat(o.To); err == nil && (o.Node == 0 || o.Node == st.Node) {
+		if done, _ := x.isMoved(o); done { // what speaks against it comes up when it is moved
 			return
 		}
 	}
@@ -325,7 +325,8 @@ func (x *executor) move(o *Op) error {
 		}
 	}
 	st, err := x.stat(o.From)
-	if err == nil && (st.Type != o.Is || o.Node != 0 && st.Node != o.Node) {
+	other := o.Node != 0 && st.Node != o.Node && !x.run.goesOn // by then its file system may be mounted anew
+	if err == nil && (st.Type != o.Is || other) {
 		err = errReplaced
 	}
 	if err != nil {
@@ -338,14 +339,17 @@ func (x *executor) move(o *Op) error {
 // affair.
 var errReplaced = errors.New("it is not what the plan was made of: it was replaced since")
 
-// isMoved reports whether what should be moved is where it should be.
+// isMoved reports whether what should be moved is where it should be. What has another inode is that, too, if nothing is
+// where it was: some file systems give inodes as they like.
 func (x *executor) isMoved(o *Op) (bool, error) {
 	st, err := x.stat(o.To)
 	if missing(err) {
 		return false, nil
 	}
 	if err == nil && o.Node != 0 && st.Node != o.Node {
-		err = errAppeared
+		if _, e := x.stat(o.From); !missing(e) {
+			err = errors.Join(errAppeared, e)
+		}
 	}
 	return err == nil, err
 }

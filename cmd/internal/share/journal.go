@@ -38,6 +38,8 @@ type Run struct {
 	Done  int   `json:"-"` // how many operations are done, and on the disk
 	Tried int   `json:"-"` // how many may have been done
 	State State `json:"-"`
+
+	goesOn bool // another program has begun it
 }
 
 // State is how far a run is.
@@ -228,7 +230,7 @@ func (j *journal) take(pending *Run, r *record) (*Run, error) {
 		if err := pending.check(); err != nil {
 			return nil, err
 		}
-		pending.State = Applying
+		pending.State, pending.goesOn = Applying, true
 		j.runs = append(j.runs, pending)
 		return nil, nil
 	}

@@ -93,7 +93,7 @@ func (x *executor) takeBack(i int, certain bool) error {
 	switch o.Do {
 	case MakeFolder:
 		if there && st.Type == Folder && (o.Node == 0 || st.Node != o.Node) {
-			return x.unmakeFolder(i)
+			return x.unmakeFolder(i, certain)
 		}
 	case MoveEntry:
 		return x.moveBack(i, st, there, certain)
@@ -131,7 +131,7 @@ func (x *executor) putBack(o *Op, st Stat, there bool) error {
 
 // unmakeFolder removes a folder that was made. What is in it by now is kept: a mount point's content, which a server
 // has written that ran without the mount, is moved aside.
-func (x *executor) unmakeFolder(i int) error {
+func (x *executor) unmakeFolder(i int, certain bool) error {
 	o := &x.run.Ops[i]
 	err := x.inFolder(o.To, func(at Handle, name string) error { return x.sys.Remove(at, name, Folder) })
 	if err == nil || !notEmpty(err) {
@@ -141,7 +141,7 @@ func (x *executor) unmakeFolder(i int) error {
 		x.note("%s stays: it is not empty", x.show(o.To))
 		return nil
 	}
-	if x.isBack(i) {
+	if (x.again || !certain) && x.isOriginal(i) {
 		return nil
 	}
 	aside := o.To + Path(".since-share-"+x.run.Stamp)
@@ -149,10 +149,10 @@ func (x *executor) unmakeFolder(i int) error {
 	return x.rename(o.To, aside)
 }
 
-// isBack reports whether what stands at a mount point is the original, which an undo that was cut short has brought
-// back. Its inode says so as well, but not on a file system that gives others as it likes.
-func (x *executor) isBack(i int) bool {
-	if !x.again || i == 0 {
+// isOriginal reports whether what stands at a mount point is the original, which was not moved, or which an undo that was
+// cut short has brought back. Its inode says so as well, but not on a file system that gives others as it likes.
+func (x *executor) isOriginal(i int) bool {
+	if i == 0 {
 		return false
 	}
 	o, moved := &x.run.Ops[i], &x.run.Ops[i-1]

@@ -1,6 +1,7 @@
 package share_test
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -102,5 +103,49 @@ func TestUndoWithoutANode(t *testing.T) {
 				t.Errorf("%s: %s is missing\n%s", way.name, line, out)
 			}
 		}
+	}
+}
+
+// moody is a system that gives inodes as it likes: other ones than before.
+type moody struct{ *mortal }
+
+func (m moody) Stat(at share.Handle, name string) (share.Stat, error) {
+	st, err := m.mortal.Stat(at, name)
+	st.Node ^= 1 << 40
+	return st, err
+}
+
+// TestOtherInodes: on a file system that has other inodes after a restart, a run can be undone all the same, and goes on
+// unless it cannot be told what stands there.
+func TestOtherInodes(t *testing.T) {
+	whole := mortalAt(0, before)
+	if out, err := newHouse(t, t.TempDir()).share(whole, "apply"); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	went := 0
+	for end := 12; end <= len(whole.calls); end++ {
+		h := newHouse(t, t.TempDir())
+		was := withoutShared(h.look())
+		if _, err := h.share(mortalAt(end, after), "apply"); !errors.Is(err, errDead) {
+			t.Fatalf("call %d: %v, want it ended", end, err)
+		}
+		if end%2 == 0 {
+			out, err := h.share(moody{mortalAt(0, before)}, "apply")
+			if err == nil {
+				went++
+			} else if !strings.Contains(err.Error(), "apply again to go on, or undo") {
+				t.Errorf("after call %d of %d, %v, then apply: %v\n%s", end, len(whole.calls), whole.calls[end-1], err, out)
+			}
+		}
+		if out, err := h.share(moody{mortalAt(0, before)}, "undo"); err != nil {
+			t.Fatalf("after call %d of %d, %v: %v\n%s", end, len(whole.calls), whole.calls[end-1], err, out)
+		}
+		if diff := cmp.Diff(was, withoutShared(h.look())); diff != "" {
+			t.Fatalf("after call %d of %d, %v (-want +got):\n%s", end, len(whole.calls), whole.calls[end-1], diff)
+		}
+		h.must(os.RemoveAll(h.root))
+	}
+	if went == 0 {
+		t.Error("none went on")
 	}
 }
