@@ -207,3 +207,25 @@ func TestShareWhileMounted(t *testing.T) {
 		t.Errorf("after the undo (-want +got):\n%s", diff)
 	}
 }
+
+// TestShareIntoItself: a shared folder that is a server's own under another name is seen to be.
+func TestShareIntoItself(t *testing.T) {
+	gate.Need(t, gate.Root, gate.Tool("mount"))
+	s := newShareStage(t)
+	at := filepath.Join(s.root, "both")
+	if err := os.MkdirAll(at, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	part := filepath.Join(s.root, "plex1", serverFolder, "Media")
+	if out, err := exec.CommandContext(t.Context(), "mount", "--bind", part, at).CombinedOutput(); err != nil {
+		t.Fatalf("mounting: %v\n%s", err, out)
+	}
+	t.Cleanup(s.unmount)
+	was := s.files("plex1")
+	if out, err := s.share("apply"); err == nil || !strings.Contains(out, "are in one another, by a mount") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if diff := cmp.Diff(was, s.files("plex1")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
