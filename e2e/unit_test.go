@@ -83,6 +83,7 @@ const (
 var nodeFlags = []string{
 	"-image", "lscr.io/linuxserver/plex:1.43.2", "-config", "/srv/plex1/config", "-transcode", "/srv/plex1/transcode",
 	"-media", "/mnt/storage/Movies", "-media", "/mnt/storage/TV Shows:tv",
+	"-shared", "/mnt/storage/shared",
 }
 
 // TestSystemdTakesUnits: systemd has nothing against any of the units, and -lint nothing against those of nodes.
