@@ -120,7 +120,8 @@ func (s *session) resume(ctx context.Context, j *journal, run *Run) error {
 		return err
 	}
 	defer d.close()
-	s.say("an apply of %s goes on, as it was begun: %d of %d operations are done\n", run.At.Local().Format(time.DateTime), run.Done, len(run.Ops))
+	s.say("an apply of %s goes on, as it was begun: %d of %d operations are done\n",
+		run.At.Local().Format(time.DateTime), run.Done, len(run.Ops))
 	return s.execute(ctx, j, run, d)
 }
 
