@@ -242,6 +242,7 @@ func (s *session) ground(p *prepared) (Stat, error) {
 	if err != nil {
 		return Stat{}, err
 	}
+	s.userSpace(p, at, space)
 	if space.ReadOnly {
 		s.refuse("%s is on a file system that is mounted read-only", p.show(at))
 	} else if err := s.sys.Writable(h); err != nil {
@@ -306,10 +307,23 @@ func (s *session) writable(p *prepared, path Path) error {
 	if err := s.sys.Writable(h); err != nil {
 		s.refuse("%s cannot be written: %v", p.show(path), err)
 	}
-	if space, err := s.sys.Space(h); err == nil && space.ReadOnly {
+	space, err := s.sys.Space(h)
+	if err != nil {
+		return nil //nolint:nilerr // it is the operations that say so
+	}
+	s.userSpace(p, path, space)
+	if space.ReadOnly {
 		s.refuse("%s is on a file system that is mounted read-only", p.show(path))
 	}
 	return nil
+}
+
+// userSpace tells of what no journal can do anything about: syncfs reaches the kernel's part of such a file system alone.
+func (s *session) userSpace(p *prepared, at Path, space Space) {
+	if space.UserSpace {
+		s.note("%s is on a file system of FUSE, such as mergerfs or shfs: it may have on its disks less than it says, so that what a "+
+			"power cut leaves may be neither to be gone on with nor to be undone; name the folders on the disks themselves", p.show(at))
+	}
 }
 
 // link finds what a node's link has to say, so that it leads to the shared folder where the server sees it.

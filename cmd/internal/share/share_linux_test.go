@@ -797,3 +797,23 @@ func TestTwoRunsInASecond(t *testing.T) {
 		t.Errorf("%q are kept, %v, of two that lost", names, err)
 	}
 }
+
+// fused is a system on which all is in user space.
+type fused struct{ share.System }
+
+func (f fused) Space(h share.Handle) (share.Space, error) {
+	space, err := f.System.Space(h)
+	space.UserSpace = true
+	return space, err
+}
+
+func TestUserSpaceIsTold(t *testing.T) {
+	h := newHouse(t, t.TempDir())
+	for _, sys := range []share.System{fused{share.ThisSystem()}, share.ThisSystem()} {
+		out, err := h.share(sys, "plan")
+		_, is := sys.(fused)
+		if told := strings.Count(out, "is on a file system of FUSE"); err != nil || (told == 3) != is || (told == 0) == is {
+			t.Errorf("%T: %v, told %d times\n%s", sys, err, told, out)
+		}
+	}
+}

@@ -62,6 +62,7 @@ type Attr struct {
 type Space struct {
 	Bytes, Nodes int64 // Nodes is negative where there is no limit
 	ReadOnly     bool
+	UserSpace    bool // a program keeps it, which need not have on a disk what it was asked to
 }
 
 // ErrAttr is that a file system holds no such attributes, or that we may not set them.

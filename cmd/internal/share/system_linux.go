@@ -175,7 +175,8 @@ func (kernel) Space(h Handle) (Space, error) {
 	}
 	space := Space{
 		Bytes: int64(s.Bavail) * int64(s.Bsize), Nodes: int64(s.Ffree), //nolint:gosec,unconvert // it fits; Bsize has 32 bits elsewhere
-		ReadOnly: s.Flags&unix.ST_RDONLY != 0,
+		ReadOnly:  s.Flags&unix.ST_RDONLY != 0,
+		UserSpace: s.Type == unix.FUSE_SUPER_MAGIC,
 	}
 	if s.Files == 0 { // btrfs and others make nodes as they need them
 		space.Nodes = -1
