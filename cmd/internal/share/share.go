@@ -59,10 +59,10 @@ Originals are kept with the suffix .pre-share-TIME; "share undo" brings all back
 	}
 	undoCommand = command.Command{
 		Name: "share undo", Summary: "bring the folders back to where they were before the last share apply",
-		About: `Takes back the last "share apply", ended or not. What servers have written since
-goes with the folder that it is in, mostly to the first node, and is told. It can
-be cut short and run again. What it cannot bring back is told, and an error until
-it is there again, or is given up with -give-up.`,
+		About: `Takes back the last "share apply", ended or not. What servers have written
+since goes with the folder that it is in, mostly to the first node, and is
+told. It can be cut short and run again. What it cannot bring back is told,
+and an error until it is there again, or is given up with -give-up.`,
 		Flags: &command.Flags{Define: func(set *flag.FlagSet) { new(options).defineUndo(set) }, Kinds: kinds},
 		Run:   takesFlags((*options).defineUndo, (*options).undo),
 	}
