@@ -53,7 +53,8 @@ container or on another host, -stopped says so.`,
 		Name: "share apply", Summary: "share the nodes' Media and Metadata folders, as share plan shows",
 		About: `Does what "share plan" shows, or goes on with what was cut short: then -into is
 enough, with -stopped. With -plan it does so only if the plan is still that one.
-Originals are kept with the suffix .pre-share-TIME; "share undo" brings all back.`,
+Originals are kept with the suffix .pre-share-TIME; "share undo" brings all
+back.`,
 		Flags: &command.Flags{Define: func(set *flag.FlagSet) { new(options).defineApply(set) }, Kinds: kinds},
 		Run:   takesFlags((*options).defineApply, (*options).apply),
 	}
