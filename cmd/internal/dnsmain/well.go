@@ -22,8 +22,12 @@ type pulse struct {
 // well returns what is wrong, if anything is.
 func (p *pulse) well(ctx context.Context) error {
 	for _, c := range runtime.All() {
-		if probes, ok := c.(interface{ Stalled() []zones.Subject }); ok && len(probes.Stalled()) > 0 {
-			return fmt.Errorf("the probes of %v give no sign of life", probes.Stalled()[0])
+		probes, ok := c.(interface{ Stalled() []zones.Subject })
+		if !ok {
+			continue
+		}
+		if stalled := probes.Stalled(); len(stalled) > 0 {
+			return fmt.Errorf("the probes of %v give no sign of life", stalled[0])
 		}
 	}
 	instance := p.newest()
