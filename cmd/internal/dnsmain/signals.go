@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/signal"
 	"slices"
-	"sync"
 	"sync/atomic"
 
 	"github.com/coredns/caddy"
@@ -57,14 +56,8 @@ func (s *signals) handle() error {
 
 // watch tells the service manager from time to time that all is well, until it is told to end.
 func (s *signals) watch() (end func()) {
-	ctx, cancel := context.WithCancel(context.Background())
 	p := &pulse{newest: s.newest.Load, answered: map[netip.AddrPort]bool{}}
-	var done sync.WaitGroup
-	done.Go(func() { s.manager.Watch(ctx, p.well, func(err error) { clog.Error(err) }) })
-	return func() {
-		cancel()
-		done.Wait()
-	}
+	return s.manager.Start(context.Background(), p.well, func(err error) { clog.Error(err) })
 }
 
 // tell tells the service manager, if there is one that wants to know.

@@ -4,6 +4,7 @@ package notify
 import (
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -68,6 +69,17 @@ func (m *Manager) Watch(ctx context.Context, well func(context.Context) error, l
 			return
 		case <-tick.C:
 		}
+	}
+}
+
+// Start has [Manager.Watch] run beside the program until end is called, which waits for it.
+func (m *Manager) Start(ctx context.Context, well func(context.Context) error, log func(error)) (end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var done sync.WaitGroup
+	done.Go(func() { m.Watch(ctx, well, log) })
+	return func() {
+		cancel()
+		done.Wait()
 	}
 }
 

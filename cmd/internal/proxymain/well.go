@@ -4,21 +4,14 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"sync"
 )
 
 // watch tells the service manager from time to time that all is well, until it is told to end.
 func (p *program) watch(ctx context.Context) (end func()) {
-	ctx, cancel := context.WithCancel(ctx)
 	// Each time on a new connection, which whoever is new would need, too.
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	well := func(ctx context.Context) error { return p.well(ctx, client) }
-	var done sync.WaitGroup
-	done.Go(func() { p.manager.Watch(ctx, well, func(err error) { p.log(true, err.Error()) }) })
-	return func() {
-		cancel()
-		done.Wait()
-	}
+	return p.manager.Start(ctx, well, func(err error) { p.log(true, err.Error()) })
 }
 
 // well returns what is wrong, if anything is. An answer of any kind is one: that no node is up is no fault of ours.
