@@ -217,22 +217,10 @@ func packedOf(res result, qname string) *packed {
 		log.Debugf("answering %s in full each time: %v", qname, err)
 		return leave
 	}
-	return &packed{Answer: a, turns: addressesAtEnd(m.Answer) > 1}
+	return &packed{Answer: a, turns: pack.LastAddresses(m.Answer) > 1}
 }
 
 func isDNAME(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeDNAME }
-
-// addressesAtEnd returns how many addresses of one name and family an answer ends with. They are given in turns.
-func addressesAtEnd(answer []dns.RR) (n int) {
-	for _, rr := range slices.Backward(answer) {
-		last, h := answer[len(answer)-1].Header(), rr.Header()
-		if !isAddress(h.Rrtype) || h.Rrtype != last.Rrtype || h.Name != last.Name {
-			break
-		}
-		n++
-	}
-	return n
-}
 
 // packer stands for the client while an answer is packed, which must hold for all clients.
 type packer struct {

@@ -59,6 +59,9 @@ func (o *owner) number(qtype uint16) int {
 	return -1
 }
 
+// isManaged reports whether there is a name, and we alone say what it holds.
+func (o *owner) isManaged() bool { return o != nil && o.kind != kindOther }
+
 // isCNAME reports whether the name is a CNAME.
 func (o *owner) isCNAME() bool { return len(o.types) > 0 && &o.types[0] == &chased[0] }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/coredns/coredns/request"
 	"github.com/miekg/dns"
 
+	"plexha/plugin/pack"
 	"plexha/zones"
 )
 
@@ -146,7 +147,7 @@ func (z *zone) lookup(ctx context.Context, state request.Request) result {
 	switch {
 	case z.fails(qname, qtype):
 		return result{code: file.ServerFailure}
-	case isChallenge(qname) && z.isOurs(z.owner(qname)):
+	case isChallenge(qname) && z.owner(qname).isManaged():
 		return z.negative(file.NameError)
 	case qtype == dns.TypeANY:
 		return z.any(ctx, state)
@@ -163,8 +164,6 @@ func (z *zone) lookup(ctx context.Context, state request.Request) result {
 	}
 	return res
 }
-
-func (*zone) isOurs(o *owner) bool { return o != nil && o.kind != kindOther }
 
 // fails reports whether the addresses of a name are an error.
 func (z *zone) fails(name string, qtype uint16) bool {
@@ -235,7 +234,7 @@ func own(m *dns.Msg, qname, asked string, turn uint32, copied bool) {
 
 // rotate has the addresses that an answer ends with begin with number turn.
 func rotate(answer []dns.RR, turn uint32) {
-	n := addressesAtEnd(answer)
+	n := pack.LastAddresses(answer)
 	if n < 2 {
 		return
 	}

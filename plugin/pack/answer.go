@@ -55,7 +55,7 @@ func New(m *dns.Msg, qname string) (*Answer, error) {
 		}
 		binary.BigEndian.PutUint16(a.header[6+2*i:], uint16(len(section)))
 	}
-	first := len(m.Answer) - lastAddresses(m.Answer)
+	first := len(m.Answer) - LastAddresses(m.Answer)
 	p := packer{qname: qname}
 	p.add(&a.before, m.Answer[:first])
 	p.turn(a, m.Answer[first:])
@@ -67,8 +67,9 @@ func New(m *dns.Msg, qname string) (*Answer, error) {
 	return a, nil
 }
 
-// lastAddresses returns how many records at the end of a section are the addresses of one name, of one family.
-func lastAddresses(rrs []dns.RR) (n int) {
+// LastAddresses returns how many records at the end of a section are the addresses of one name, of one family: those
+// that take turns, if there are several.
+func LastAddresses(rrs []dns.RR) (n int) {
 	if len(rrs) == 0 || rrs[len(rrs)-1] == nil {
 		return 0
 	}
