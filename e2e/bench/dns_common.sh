@@ -2,6 +2,9 @@
 # They have plexdns and its nodes on loopback, servers on core 0, and who asks on core 1.
 # shellcheck shell=bash
 
+# shellcheck source=process.sh
+source e2e/bench/process.sh
+
 readonly ZONE=home.duckdns.org
 readonly SERVER_CORE=0 CLIENT_CORE=1
 
@@ -95,24 +98,6 @@ ready() {
         ((i < 100)) || die "$name gives a wrong answer: $(cat "$DIR/why" && tail -n 20 "$DIR/$name.log")"
         sleep 0.1
     done
-}
-
-# family prints the ids of a program's process and of all below it.
-family() {
-    local pid
-    echo "$1"
-    for pid in $(cat "/proc/$1/task/"*/children); do family "$pid"; done
-}
-
-# cpu prints how many microseconds of CPU a program has had, with all of its threads.
-cpu() {
-    local pid stat sum=0
-    for pid in $(family "${PID[$1]}"); do
-        read -r stat <"/proc/$pid/stat"
-        read -ra stat <<<"${stat##*) }"
-        sum=$((sum + stat[11] + stat[12])) # utime and stime; see proc(5)
-    done
-    echo $((sum * 1000000 / $(getconf CLK_TCK)))
 }
 
 # memory prints how many KiB of a program are in memory.

@@ -36,6 +36,8 @@
 # them are stacks of four goroutines, 18 buffers of net/http, and most others the requests on either side.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+# shellcheck source=process.sh
+source e2e/bench/process.sh
 
 readonly ROUNDS=${PLEXHA_BENCH_ROUNDS:-9} SECONDS_EACH=${PLEXHA_BENCH_SECONDS:-2}
 readonly STREAMS=${PLEXHA_BENCH_STREAMS:-1000} MEMORY_ROUNDS=${PLEXHA_BENCH_MEMORY:-3}
@@ -364,24 +366,10 @@ ready() {
     done
 }
 
-# family prints the process ids of a program and its children.
-family() { echo "${PID[$1]}" && cat "/proc/${PID[$1]}/task/${PID[$1]}/children"; }
-
-# cpu prints how many microseconds of CPU a program has had.
-cpu() {
-    local pid stat sum=0
-    for pid in $(family "$1"); do
-        read -r stat <"/proc/$pid/stat"
-        read -ra stat <<<"${stat##*) }"
-        sum=$((sum + stat[11] + stat[12])) # utime and stime; see proc(5)
-    done
-    echo $((sum * 1000000 / $(getconf CLK_TCK)))
-}
-
 # memory prints how many KiB a program has to itself, with its share of what it shares.
 memory() {
     local pid
-    for pid in $(family "$1"); do cat "/proc/$pid/smaps_rollup"; done | awk '$1 == "Pss:" { sum += $2 } END { print sum }'
+    for pid in $(family "${PID[$1]}"); do cat "/proc/$pid/smaps_rollup"; done | awk '$1 == "Pss:" { sum += $2 } END { print sum }'
 }
 
 sample() {
