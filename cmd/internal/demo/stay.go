@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"io"
+	"slices"
 	"strings"
 	"time"
 )
@@ -108,9 +109,14 @@ func (s *stay) press(ctx context.Context, key string) error {
 
 // look tells each change of an answer, or that an event has changed nothing.
 func (s *stay) look(ctx context.Context) {
+	views := []*view{&s.inside, &s.outside, &s.duck}
+	seen := make([]string, len(views))
+	for i, v := range slices.Backward(views) { // what follows first: none is told before what it follows
+		seen[i] = s.ask(ctx, v)
+	}
 	waits := false
-	for _, v := range []*view{&s.inside, &s.outside, &s.duck} {
-		s.lookAt(ctx, v)
+	for i, v := range views {
+		s.tell(ctx, v, seen[i])
 		waits = waits || !v.event.IsZero()
 	}
 	if !waits {
@@ -118,12 +124,15 @@ func (s *stay) look(ctx context.Context) {
 	}
 }
 
-func (s *stay) lookAt(ctx context.Context, v *view) {
+func (s *stay) ask(ctx context.Context, v *view) string {
 	answer, err := s.pilot.world.Ask(ctx, v.question)
-	got := answer.String()
 	if err != nil {
-		got = err.Error()
+		return err.Error()
 	}
+	return answer.String()
+}
+
+func (s *stay) tell(ctx context.Context, v *view, got string) {
 	changed := v.shown != "" && v.shown != got
 	v.shown = got
 	switch {
