@@ -28,8 +28,9 @@ const (
 
 // kernel is what a lane asks of the system.
 type kernel struct {
-	// listen opens a socket at an address such as :53, in the group of those of CoreDNS.
-	listen func(addr string) (conn, error)
+	// listen opens a socket at an address such as :53, in the group of those of CoreDNS: the first one for what comes
+	// by CPU 0, and so on.
+	listen func(addr string, cpu int) (conn, error)
 	// steer has the kernel lead the packets of the socket's group, unsteer leaves that to the kernel again.
 	steer   func(to conn, s steering) error
 	unsteer func(to conn) error
@@ -97,11 +98,11 @@ func (l *lane) open() error {
 // grow opens sockets until there are as many as wanted.
 func (l *lane) grow(wanted int) error {
 	for len(l.workers) < wanted {
-		c, err := l.kernel.listen(strings.TrimPrefix(l.addr, transport.DNS+"://"))
+		number := len(l.workers)
+		c, err := l.kernel.listen(strings.TrimPrefix(l.addr, transport.DNS+"://"), number)
 		if err != nil {
 			return fmt.Errorf("opening a socket: %w", err)
 		}
-		number := len(l.workers)
 		w := &worker{
 			conn: c, service: &l.service, counts: l.ledger.of(number), number: number,
 			sight: l.sight, warned: &l.warned, ended: make(chan struct{}),

@@ -138,11 +138,11 @@ func Reachable(at netip.AddrPort) []netip.AddrPort { return reachable(net.UDPAdd
 func (l *Lanes) RefuseListening(after int, err error) {
 	k := systems
 	var opened atomic.Int64
-	k.listen = func(addr string) (conn, error) {
+	k.listen = func(addr string, cpu int) (conn, error) {
 		if opened.Add(1) > int64(after) {
 			return nil, err
 		}
-		return systems.listen(addr)
+		return systems.listen(addr, cpu)
 	}
 	l.kernel = &k
 }
@@ -151,6 +151,13 @@ func (l *Lanes) RefuseListening(after int, err error) {
 func (l *Lanes) RefuseSteering(err error) {
 	k := systems
 	k.steer = func(conn, steering) error { return err }
+	l.kernel = &k
+}
+
+// KnowNoCPU has the system treat the lane's sockets as it does others: each may get what is led to none.
+func (l *Lanes) KnowNoCPU() {
+	k := systems
+	k.listen = func(addr string, _ int) (conn, error) { return systems.listen(addr, -1) }
 	l.kernel = &k
 }
 
@@ -195,7 +202,7 @@ func OpenKept(p Plan, s *dnsserver.Server) (*Kept, error) {
 	k := &Kept{}
 	p.Sockets = 1
 	k.lane = newLane(kernel{
-		listen: func(string) (conn, error) { return &memory{readWait: make(chan struct{})}, nil },
+		listen: func(string, int) (conn, error) { return &memory{readWait: make(chan struct{})}, nil },
 		steer: func(_ conn, s steering) error {
 			if s.key == (key{}) {
 				k.Looks.Add(1)
