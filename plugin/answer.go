@@ -46,6 +46,11 @@ type packed struct {
 // leave is left to CoreDNS's path.
 var leave = &packed{}
 
+// isFor reports whether the answer was made for this very question.
+func (a *packed) isFor(q *pack.Question) bool {
+	return a.qtype == q.Type && a.name == string(q.Lower())
+}
+
 // next returns whose turn it is.
 func (a *packed) next() uint32 {
 	if !a.turns {
@@ -63,18 +68,35 @@ func (p *Plex) Answer(dst []byte, q *pack.Question, addr netip.Addr, t lane.Tall
 	if p.front.bufsize > 0 {
 		q.Size = uint16(min(int(q.Size), p.front.bufsize)) //nolint:gosec // at most what it was
 	}
+	counts := t.(*tally)
+	sitting := counts.given.seatOf(c, addr)
+	at := counts.given.place(q)
+	if !at.isFor(q, sitting) {
+		a, z, kind := p.find(c, q, sitting)
+		if a.Answer == nil || a.Len(q) > q.Limit(addr) {
+			return nil
+		}
+		if !a.isFor(q) {
+			at = &counts.given.other
+		}
+		*at = answered{a, sitting, counts.of(z, kind, q, a.Rcode())}
+	}
+	if at.Len(q) > q.Limit(addr) {
+		return nil
+	}
+	counts.count(&at.columns, q, addr)
+	return at.Append(dst, q, at.next())
+}
+
+// find returns the packed answer to a plain question, or leave, with the zone that it is from and the kind of name.
+func (p *Plex) find(c *compiled, q *pack.Question, sitting seat) (*packed, *zone, nameKind) {
 	i := p.wires.origins.find(q)
 	if i < 0 {
-		return nil
+		return leave, nil, kindOther
 	}
-	counts := t.(*tally)
-	z := c.zoneAt(i, counts.clients.of(c, addr))
+	z := c.zoneAt(i, sitting)
 	a, kind := p.ready(z, q)
-	if a.Answer == nil || a.Len(q) > q.Limit(addr) {
-		return nil
-	}
-	counts.count(z, kind, q, addr, a.Rcode())
-	return a.Append(dst, q, a.next())
+	return a, z, kind
 }
 
 // isSigned reports whether the dnssec plugin has a part in the answer.

@@ -206,7 +206,7 @@ const hotSize = 256 // 2 KiB: a house has a few dozen
 // find returns the answer to a question if it is here, or nil.
 func (h *hot) find(q *pack.Question) *packed {
 	a := h.place(q).Load()
-	if a != nil && a.qtype == q.Type && a.name == string(q.Lower()) {
+	if a != nil && a.isFor(q) {
 		return a
 	}
 	return nil
@@ -214,12 +214,15 @@ func (h *hot) find(q *pack.Question) *packed {
 
 // keep takes an answer in that was made for this very question. Others hold for several names.
 func (h *hot) keep(q *pack.Question, a *packed) {
-	if a.qtype == q.Type && a.name == string(q.Lower()) {
+	if a.isFor(q) {
 		h.place(q).Store(a)
 	}
 }
 
-func (h *hot) place(q *pack.Question) *atomic.Pointer[packed] {
+func (h *hot) place(q *pack.Question) *atomic.Pointer[packed] { return &h[spot(q)] }
+
+// spot returns a number for a question, which may be that of others as well.
+func spot(q *pack.Question) uint8 {
 	const odd = 0x9e3779b97f4a7c15 // 2^64 by the golden ratio
 	sum, name := uint64(q.Type), q.Lower()
 	for ; len(name) >= 8; name = name[8:] {
@@ -229,5 +232,5 @@ func (h *hot) place(q *pack.Question) *atomic.Pointer[packed] {
 	for _, c := range name {
 		sum = (sum ^ uint64(c)) * odd
 	}
-	return &h[sum>>(64-8)]
+	return uint8(sum >> (64 - 8))
 }

@@ -22,7 +22,7 @@ type tally struct {
 	writer string                    // see front
 	ours   [][2][len(kindNames)]cell // by origin, view and kind
 
-	clients clients
+	given given
 
 	named wireNames // the zones that the prometheus plugin tells apart
 	zones []zoneTally
@@ -82,15 +82,23 @@ func onlyZone(names []string, origin string) int {
 	return len(names)
 }
 
-// count takes one answer in.
-func (t *tally) count(z *zone, kind nameKind, q *pack.Question, addr netip.Addr, code int) {
-	c := &t.ours[z.number][z.view][kind]
-	if c.counter == nil {
-		c.counter = answers.WithLabelValues(z.origin, z.view.String(), kind.String())
+// columns are the cells that one kind of answer is counted in. For clients by IPv4 and IPv6 these differ.
+type columns struct {
+	ours     *cell
+	zone     *zoneTally // nil: the prometheus plugin does not stand in the server block
+	requests [2]*cell   // by family; nil: not counted before
+	rcode    *cell
+	n        int // the type's number
+}
+
+// of returns the columns for an answer with that code from the zone.
+func (t *tally) of(z *zone, kind nameKind, q *pack.Question, code int) columns {
+	c := columns{ours: &t.ours[z.number][z.view][kind]}
+	if c.ours.counter == nil {
+		c.ours.counter = answers.WithLabelValues(z.origin, z.view.String(), kind.String())
 	}
-	t.add(c)
 	if t.zones == nil {
-		return
+		return c
 	}
 	in := t.only[z.number]
 	if in < 0 {
@@ -99,32 +107,48 @@ func (t *tally) count(z *zone, kind nameKind, q *pack.Question, addr netip.Addr,
 	if in < 0 {
 		in = len(t.named)
 	}
-	t.countRequest(&t.zones[in], q, addr, code)
+	c.zone, c.n = &t.zones[in], typeNumber(q.Type)
+	c.rcode = &c.zone.rcodes[min(code, 1)]
+	if c.rcode.counter == nil {
+		c.rcode.counter = vars.ResponseRcode.WithLabelValues(t.server, c.zone.name, "", rcode.ToString(code), t.writer)
+	}
+	return c
 }
 
-// countRequest counts as the prometheus plugin does (metrics/vars/report.go), but for its histograms.
-func (t *tally) countRequest(z *zoneTally, q *pack.Question, addr netip.Addr, code int) {
+// count takes one answer in: as the prometheus plugin does (metrics/vars/report.go), but for its histograms.
+func (t *tally) count(c *columns, q *pack.Question, addr netip.Addr) {
+	t.add(c.ours)
+	if c.zone == nil {
+		return
+	}
+	t.add(c.rcode)
 	family := 0
 	if !addr.Is4() && !addr.Is4In6() {
 		family = 1
 	}
-	n := typeNumber(q.Type)
+	if c.requests[family] == nil {
+		c.requests[family] = t.requests(c.zone, family, c.n)
+	}
+	t.add(c.requests[family])
+	if q.Do() {
+		t.countDo(c.zone)
+	}
+}
+
+// requests returns the cell for questions of a type by one family.
+func (t *tally) requests(z *zoneTally, family, n int) *cell {
 	c := &z.requests[family][n]
 	if c.counter == nil {
 		c.counter = vars.RequestCount.WithLabelValues(t.server, z.name, "", "udp", [...]string{"1", "2"}[family], typeWord(n))
 	}
-	t.add(c)
-	if q.Do() {
-		if z.do.counter == nil {
-			z.do.counter = vars.RequestDo.WithLabelValues(t.server, z.name, "")
-		}
-		t.add(&z.do)
+	return c
+}
+
+func (t *tally) countDo(z *zoneTally) {
+	if z.do.counter == nil {
+		z.do.counter = vars.RequestDo.WithLabelValues(t.server, z.name, "")
 	}
-	c = &z.rcodes[min(code, 1)]
-	if c.counter == nil {
-		c.counter = vars.ResponseRcode.WithLabelValues(t.server, z.name, "", rcode.ToString(code), t.writer)
-	}
-	t.add(c)
+	t.add(&z.do)
 }
 
 func (t *tally) add(c *cell) {
@@ -159,10 +183,13 @@ func typeWord(n int) string {
 	return dns.Type(types[n]).String()
 }
 
-// clients remembers where those sit who ask often, for one snapshot. One worker alone uses it.
-type clients struct {
+// given remembers for one snapshot who asks often and sits where, and what was answered. One worker alone uses it.
+type given struct {
 	snapshot *compiled
-	known    [64]seated
+	last     seated // who asked last
+	clients  [64]seated
+	answers  [hotSize]answered
+	other    answered // the last of those that hold for several names
 }
 
 type seated struct {
@@ -170,16 +197,35 @@ type seated struct {
 	seat seat
 }
 
-// of returns where the client at an address sits.
-func (k *clients) of(c *compiled, addr netip.Addr) seat {
-	if k.snapshot != c {
-		*k = clients{snapshot: c}
+// answered is an answer that was given to somebody in a seat.
+type answered struct {
+	*packed // nil: none
+	seat    seat
+	columns columns
+}
+
+// isFor reports whether it is the answer to a question by somebody in a seat.
+func (a *answered) isFor(q *pack.Question, s seat) bool {
+	return a.packed != nil && a.seat == s && a.packed.isFor(q)
+}
+
+// place returns where the answer to a question is, if it is here.
+func (g *given) place(q *pack.Question) *answered { return &g.answers[spot(q)] }
+
+// seatOf returns where the client at an address sits.
+func (g *given) seatOf(c *compiled, addr netip.Addr) seat {
+	switch {
+	case g.snapshot != c:
+		*g = given{snapshot: c}
+	case g.last.addr == addr:
+		return g.last.seat
 	}
 	b := addr.As16()
 	sum := binary.BigEndian.Uint64(b[:8])*3 ^ binary.BigEndian.Uint64(b[8:])
-	at := &k.known[(sum^sum>>8^sum>>16)%uint64(len(k.known))]
+	at := &g.clients[(sum^sum>>8^sum>>16)%uint64(len(g.clients))]
 	if at.addr != addr {
 		*at = seated{addr, c.seatOf(addr)}
 	}
+	g.last = *at
 	return at.seat
 }

@@ -20,8 +20,9 @@ import (
 // with others, as a pointer is.
 type Block interface {
 	// Answer appends the answer for a client at addr to dst and takes it into the tally. It returns nil if CoreDNS
-	// shall answer. It keeps neither q nor dst, and allocates nothing. The address is of its own family, an IPv4 one
-	// never in IPv6 form, and has no zone. The tally is one that Tally gave.
+	// shall answer, and has written nothing to dst then, whose bytes are those of the question's packet: the answer
+	// begins as that does (see [pack.Answer.Append]). It keeps neither q nor dst, and allocates nothing. The address is
+	// of its own family, an IPv4 one never in IPv6 form, and has no zone. The tally is one that Tally gave.
 	Answer(dst []byte, q *pack.Question, addr netip.Addr, t Tally) []byte
 	// Tally returns a new tally for what one worker answers at the address, such as dns://:53.
 	Tally(addr string) Tally

@@ -1,6 +1,8 @@
 package lane
 
 import (
+	"slices"
+
 	"plexha/plugin/pack"
 )
 
@@ -17,8 +19,18 @@ const (
 // Routes tell whose a name is. They never change.
 type Routes struct {
 	cuts   map[string]int // by name, in lower-case wire form: the number of a block, or chain
+	few    []cut          // the same, the longest first; nil: there are more than fewCuts
 	labels int            // that the longest of these names has
 	blocks []Block        // each once
+}
+
+// fewCuts is up to how many names are compared one by one, which is quicker than a map.
+const fewCuts = 4
+
+type cut struct {
+	name   string
+	labels int
+	number int
 }
 
 // NewRoutes returns the routes that are cut at the names, given in lower-case wire form. A name belongs to the cut
@@ -40,6 +52,13 @@ func NewRoutes(cuts map[string]Block) *Routes {
 		}
 		r.cuts[name] = number
 	}
+	if len(r.cuts) > fewCuts {
+		return r
+	}
+	for name, number := range r.cuts {
+		r.few = append(r.few, cut{name, labels(name), number})
+	}
+	slices.SortFunc(r.few, func(a, b cut) int { return b.labels - a.labels })
 	return r
 }
 
@@ -55,6 +74,14 @@ func (r *Routes) Find(q *pack.Question) Block {
 // labels costs no more than one of short ones.
 func (r *Routes) find(q *pack.Question) int {
 	asked := q.Labels()
+	for i := range r.few {
+		if c := &r.few[i]; c.labels <= asked && string(q.Parent(asked-c.labels)) == c.name {
+			return c.number
+		}
+	}
+	if r.few != nil {
+		return chain
+	}
 	for n := max(0, asked-r.labels); n <= asked; n++ {
 		if number, ok := r.cuts[string(q.Parent(n))]; ok {
 			return number

@@ -60,15 +60,17 @@ type socket struct {
 	tryRead        func(fd uintptr) bool
 	doRead, doSend func(fd uintptr) // like tryRead made once: making one allocates
 
-	in, out       [batchSize]unix.Mmsghdr
-	inVec, outVec [batchSize]unix.Iovec
-	names         [batchSize]unix.RawSockaddrInet6
-	controls      [batchSize]control
-	buffers       [batchSize][packetSize]byte
-	got, sent     int // packets of the last read; answers that wait to be sent
-	longest       int // of these, in bytes
-	refused       int
-	errno         unix.Errno
+	// A packet's answer goes out by what the packet came in with.
+	messages    [batchSize]unix.Mmsghdr
+	vectors     [batchSize]unix.Iovec
+	names       [batchSize]unix.RawSockaddrInet6
+	controls    [batchSize]control
+	buffers     [batchSize][packetSize]byte
+	got         int // packets of the last read
+	first, sent int // slots whose answers wait to be sent
+	longest     int // of these, in bytes
+	refused     int
+	errno       unix.Errno
 
 	divides atomic.Bool // the kernel may send answers in pieces
 }
@@ -106,16 +108,9 @@ func (s *socket) prepare() error {
 	}
 	s.tryRead, s.doRead, s.doSend = s.tryReceive, s.receive, s.send
 	for i := range batchSize {
-		s.inVec[i].Base = &s.buffers[i][0]
-		s.inVec[i].SetLen(packetSize)
-		s.in[i].Hdr.Name = (*byte)(unsafe.Pointer(&s.names[i]))
-		s.in[i].Hdr.Iov = &s.inVec[i]
-		s.in[i].Hdr.SetIovlen(1)
-		if s.wildcard {
-			s.in[i].Hdr.Control = (*byte)(unsafe.Pointer(&s.controls[i]))
-		}
-		s.out[i].Hdr.Iov = &s.outVec[i]
-		s.out[i].Hdr.SetIovlen(1)
+		s.messages[i].Hdr.Name = (*byte)(unsafe.Pointer(&s.names[i]))
+		s.messages[i].Hdr.Iov = &s.vectors[i]
+		s.messages[i].Hdr.SetIovlen(1)
 	}
 	s.got = batchSize // all are to be made ready for the first read
 	return nil
@@ -188,16 +183,20 @@ func (s *socket) tryReceive(fd uintptr) bool {
 
 // receive reads the packets that there are.
 func (s *socket) receive(fd uintptr) {
-	for i := range s.got { // the kernel has written what it found there
-		s.in[i].Hdr.Namelen = unix.SizeofSockaddrInet6
+	for i := range s.got { // the others are as they were
+		s.vectors[i].Base = &s.buffers[i][0]
+		s.vectors[i].SetLen(packetSize)
+		hdr := &s.messages[i].Hdr
+		hdr.Namelen = unix.SizeofSockaddrInet6
 		if s.wildcard {
-			s.in[i].Hdr.SetControllen(int(unsafe.Sizeof(control{})))
+			hdr.Control = (*byte)(unsafe.Pointer(&s.controls[i]))
+			hdr.SetControllen(int(unsafe.Sizeof(control{})))
 		}
 	}
 	s.got = 0
 	for {
 		// Raw: it does not wait, and telling the scheduler of each call has it wake others to look after this thread.
-		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&s.in)), batchSize, unix.MSG_DONTWAIT, 0, 0)
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&s.messages)), batchSize, unix.MSG_DONTWAIT, 0, 0)
 		if errno == unix.EINTR {
 			continue
 		}
@@ -214,9 +213,9 @@ func (s *socket) fill(slots []slot) (int, error) {
 		return 0, os.NewSyscallError("recvmmsg", s.errno)
 	}
 	for i := range s.got {
-		slots[i].packet = s.buffers[i][:s.in[i].Len]
+		slots[i].packet = s.buffers[i][:s.messages[i].Len]
 		slots[i].from = client4or6(&s.names[i])
-		slots[i].shared = s.wildcard && isShared(&s.in[i].Hdr, &s.controls[i])
+		slots[i].shared = s.wildcard && isShared(&s.messages[i].Hdr, &s.controls[i])
 	}
 	return s.got, nil
 }
@@ -231,34 +230,38 @@ func client4or6(name *unix.RawSockaddrInet6) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom16(name.Addr).Unmap(), port)
 }
 
-// write implements [conn].
+// write implements [conn]. Slots in a row go out together.
 func (s *socket) write(slots []slot) int {
-	s.sent, s.longest = 0, 0
-	for i := range slots {
-		answer := slots[i].answer
-		if len(answer) == 0 {
+	s.refused = 0
+	for i := 0; i < len(slots); {
+		if len(slots[i].answer) == 0 {
+			i++
 			continue
 		}
-		hdr := &s.out[s.sent].Hdr
-		hdr.Name, hdr.Namelen = s.in[i].Hdr.Name, s.in[i].Hdr.Namelen
-		hdr.Control = nil
-		hdr.SetControllen(0)
-		if size := leaveFrom(&s.in[i].Hdr, &s.controls[i]); size > 0 {
-			hdr.Control = s.in[i].Hdr.Control
-			hdr.SetControllen(size)
+		s.first, s.longest = i, 0
+		for ; i < len(slots) && len(slots[i].answer) > 0; i++ {
+			s.put(i, slots[i].answer)
 		}
-		s.outVec[s.sent].Base = &answer[0]
-		s.outVec[s.sent].SetLen(len(answer))
-		s.longest = max(s.longest, len(answer))
-		s.sent++
-	}
-	s.refused = 0
-	if s.sent > 0 {
+		s.sent = i
 		if err := s.raw.Control(s.doSend); err != nil {
-			s.refused = s.sent
+			s.refused += s.sent - s.first
 		}
 	}
 	return s.refused
+}
+
+// put has an answer go where the slot's packet came from.
+func (s *socket) put(i int, answer []byte) {
+	hdr := &s.messages[i].Hdr
+	s.vectors[i].Base = &answer[0]
+	s.vectors[i].SetLen(len(answer))
+	if s.wildcard {
+		size := leaveFrom(hdr, &s.controls[i])
+		if hdr.SetControllen(size); size == 0 {
+			hdr.Control = nil
+		}
+	}
+	s.longest = max(s.longest, len(answer))
 }
 
 // send sends what is ready. The kernel stops at a packet that it does not send and says why when it is the first:
@@ -268,8 +271,8 @@ func (s *socket) send(fd uintptr) {
 		s.divide(fd)
 	}
 	waited := false
-	for done := 0; done < s.sent; {
-		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&s.out[done])), uintptr(s.sent-done),
+	for done := s.first; done < s.sent; {
+		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&s.messages[done])), uintptr(s.sent-done),
 			unix.MSG_DONTWAIT, 0, 0)
 		switch {
 		case errno == 0:
@@ -342,8 +345,8 @@ func leaveFrom(hdr *unix.Msghdr, c *control) int {
 
 // path implements [conn].
 func (s *socket) path(i int) path {
-	size := leaveFrom(&s.in[i].Hdr, &s.controls[i])
-	return path{name: s.names[i], length: s.in[i].Hdr.Namelen, control: s.controls[i], size: size}
+	size := leaveFrom(&s.messages[i].Hdr, &s.controls[i])
+	return path{name: s.names[i], length: s.messages[i].Hdr.Namelen, control: s.controls[i], size: size}
 }
 
 // reply implements [conn].

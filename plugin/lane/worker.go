@@ -23,10 +23,6 @@ const (
 	// message, and gets the FORMERR that CoreDNS gives to one it has cut (at 512 bytes). It is no power of two, else the
 	// first lines of all buffers would share one place in the cache.
 	packetSize = 8192 + 192
-	// answerSize is what an answer has room for without another buffer: [pack.Question.Limit] allows 1480 bytes. It is an
-	// odd number of cache lines, for the same reason.
-	answerSize = 25 * 64
-
 	// headerSize is the length of the header of a message (RFC 1035, 4.1.1).
 	headerSize = 12
 	// response is the bit of a message's third byte that makes it a response.
@@ -35,7 +31,7 @@ const (
 
 // slot is one place of a batch: a packet and what is answered to it.
 type slot struct {
-	packet []byte         // whole, as read
+	packet []byte         // whole, as read, with room behind it for its answer, which takes its place
 	from   netip.AddrPort // the client, IPv4 as such, without zone
 	answer []byte         // nil: nothing
 	shared bool           // the packet went to all hosts, or to many, and so to each socket
@@ -78,7 +74,6 @@ type worker struct {
 	busy sync.Mutex // held while a batch is answered; whoever has had it knows that the service from before is out of use
 
 	slots    [batchSize]slot
-	buffers  [batchSize][answerSize]byte
 	question pack.Question
 	routes   *Routes // that the tallies are for
 	tallies  []Tally // by number of the block; nil: not asked yet
@@ -216,7 +211,7 @@ func (w *worker) answer(s *service, i int) []byte {
 		w.tallies[number] = block.Tally(s.plan.Addr)
 	}
 	w.asked[number] = true
-	return block.Answer(w.buffers[i][:0], &w.question, at.from.Addr(), w.tallies[number])
+	return block.Answer(at.packet[:0], &w.question, at.from.Addr(), w.tallies[number])
 }
 
 // flush has the block of the number take over what its tally holds.

@@ -178,6 +178,7 @@ func (a *Answer) Len(q *Question) int {
 }
 
 // Append appends the reply to a question. The addresses that take turns begin with number turn, modulo their number.
+// If dst is empty, it may be the beginning of the packet that the question was read from: the name stays where it is.
 //
 // It is what CoreDNS sends for the message that was packed: without compression, with an OPT record if the question
 // has one, which says the client's own size and the flags of its upper half.

@@ -277,6 +277,13 @@ func FuzzAnswer(f *testing.F) {
 		if want := chain(t, turned(m, turn), qname, packet); !bytes.Equal(got, want) {
 			t.Errorf("got  %x\nwant %x", got, want)
 		}
+		room := append(make([]byte, 0, len(packet)+len(got)), packet...)
+		if !q.Read(room) {
+			t.Fatal("a copy is no plain question")
+		}
+		if over := a.Append(room[:0], &q, turn); !bytes.Equal(over, got) {
+			t.Errorf("in the packet's place:\ngot  %x\nwant %x", over, got)
+		}
 	})
 }
 
