@@ -13,7 +13,7 @@ import (
 func bench(t *testing.T, script string, env ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "bash", "bench/"+script)
-	cmd.Env = append(os.Environ(), append(env, asCompiled)...)
+	cmd.Env = append(os.Environ(), append(env, asCompiled, "PLEXHA_BENCH_PLEXDNS="+programs.released(t, "plexdns"))...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -9,7 +9,7 @@ import (
 	"plexha/e2e/internal/gate"
 )
 
-// asCompiled has a benchmark build its programs of the packages that the other tests have compiled: without cgo nearly
+// asCompiled has a benchmark build what it builds of the packages that the other tests have compiled: without cgo nearly
 // all of them are compiled anew, which takes minutes.
 const asCompiled = "CGO_ENABLED=1"
 
@@ -18,7 +18,8 @@ func TestBenchmarkOfProxiesRuns(t *testing.T) {
 	gate.Need(t, minutes, gate.Tool("gcc"), gate.Tool("wrk"), gate.Tool("haproxy"), gate.Tool("nginx"))
 	cmd := exec.CommandContext(t.Context(), "bash", "bench/proxy.sh")
 	cmd.Env = append(os.Environ(), "PLEXHA_BENCH_ROUNDS=1", "PLEXHA_BENCH_SECONDS=1", "PLEXHA_BENCH_MEMORY=1",
-		"PLEXHA_BENCH_STREAMS=50", "PLEXHA_BENCH_CALM=0", asCompiled)
+		"PLEXHA_BENCH_STREAMS=50", "PLEXHA_BENCH_CALM=0", asCompiled,
+		"PLEXHA_BENCH_PLEXPROXY="+programs.released(t, "plexproxy"), "PLEXHA_BENCH_CADDY="+programs.released(t, "stockcaddy"))
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -14,7 +14,8 @@ func TestBenchmarkOfDetectionRuns(t *testing.T) {
 	t.Parallel()
 	gate.Need(t, minutes, gate.Namespaces, gate.Tool("gcc"), gate.Tool("curl"))
 	cmd := exec.CommandContext(t.Context(), "bash", "bench/external.sh")
-	cmd.Env = append(os.Environ(), "PLEXHA_BENCH_SECONDS=5", "PLEXHA_BENCH_SETTLE=20", asCompiled)
+	cmd.Env = append(os.Environ(), "PLEXHA_BENCH_SECONDS=5", "PLEXHA_BENCH_SETTLE=20", asCompiled,
+		"PLEXHA_BENCH_PLEXDNS="+programs.released(t, "plexdns"))
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)

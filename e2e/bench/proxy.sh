@@ -27,6 +27,8 @@
 #   PLEXHA_BENCH_STREAMS  open streams (1000)
 #   PLEXHA_BENCH_MEMORY   rounds of memory (3)
 #   PLEXHA_BENCH_CALM     seconds for a proxy to come to rest, before its memory is read (4)
+#   PLEXHA_BENCH_PLEXPROXY, PLEXHA_BENCH_CADDY
+#                         the plexproxy and the Caddy to measure; none: it builds one
 #   CGO_ENABLED           of the programs that it builds (0, as they are released)
 #
 # It takes about a quarter of an hour, and needs Go, wrk, haproxy and nginx, but no network and no root.
@@ -42,6 +44,7 @@ source e2e/bench/process.sh
 readonly ROUNDS=${PLEXHA_BENCH_ROUNDS:-9} SECONDS_EACH=${PLEXHA_BENCH_SECONDS:-2}
 readonly STREAMS=${PLEXHA_BENCH_STREAMS:-1000} MEMORY_ROUNDS=${PLEXHA_BENCH_MEMORY:-3}
 readonly CALM=${PLEXHA_BENCH_CALM:-4} CGO=${CGO_ENABLED:-0}
+declare -rA GIVEN=([plexproxy]=${PLEXHA_BENCH_PLEXPROXY:-} [caddy]=${PLEXHA_BENCH_CADDY:-})
 
 readonly ZONE=home.duckdns.org
 readonly HOST=plex.$ZONE
@@ -94,9 +97,10 @@ build() {
     local name
     go build -o "$DIR/bin/bench" ./e2e/bench
     for name in "${PROXIES[@]}"; do
-        case $name in
-        plexproxy) CGO_ENABLED=$CGO go build -tags nobadger,nomysql,nopgx -ldflags '-s -w' -o "$DIR/bin/$name" ./cmd/plexproxy ;;
-        caddy) CGO_ENABLED=$CGO go build -C e2e/stockcaddy -ldflags '-s -w' -o "$DIR/bin/$name" . ;;
+        case $name:${GIVEN[$name]:-} in
+        plexproxy:?* | caddy:?*) cp "${GIVEN[$name]}" "$DIR/bin/$name" ;;
+        plexproxy:) CGO_ENABLED=$CGO go build -tags nobadger,nomysql,nopgx -ldflags '-s -w' -o "$DIR/bin/$name" ./cmd/plexproxy ;;
+        caddy:) CGO_ENABLED=$CGO go build -C e2e/stockcaddy -ldflags '-s -w' -o "$DIR/bin/$name" . ;;
         esac
     done
 }
