@@ -430,19 +430,28 @@ var banned = []bannedWord{
 }
 
 func TestBannedWords(t *testing.T) {
+	t.Parallel()
 	for _, name := range tracked(t) {
 		content, err := os.ReadFile(filepath.Join(root, name))
 		if err != nil {
 			t.Fatal(err)
 		}
-		n := 0
-		for line := range strings.Lines(string(content)) {
-			n++
-			for _, b := range banned {
-				if word := b.pattern.FindString(line); word != "" {
-					t.Errorf("%s:%d: %q: %s", name, n, word, b.why)
-				}
+		for _, b := range banned {
+			if b.in(string(content)) {
+				b.report(t, name, string(content))
 			}
+		}
+	}
+}
+
+// report names the lines of a file with the word.
+func (b bannedWord) report(t *testing.T, name, content string) {
+	t.Helper()
+	n := 0
+	for line := range strings.Lines(content) {
+		n++
+		if word := b.pattern.FindString(line); word != "" {
+			t.Errorf("%s:%d: %q: %s", name, n, word, b.why)
 		}
 	}
 }
