@@ -166,10 +166,14 @@ func TestMetricsOfPlexdns(t *testing.T) {
 		}
 	}
 
-	all := scrape(t, "http://"+at.String()+"/metrics", "coredns_plex_")
-	if diff := cmp.Diff(documentedMetrics(t, "../plugin/README.md"), all.forms(t)); diff != "" {
-		t.Errorf("metrics (-plugin/README.md +shown):\n%s", diff)
-	}
+	var all metrics
+	eventually(t, 10*time.Second, func() error { // what is logged is shown a moment later
+		all = scrape(t, "http://"+at.String()+"/metrics", "coredns_plex_")
+		if diff := cmp.Diff(documentedMetrics(t, "../plugin/README.md"), all.forms(t)); diff != "" {
+			return fmt.Errorf("metrics (-plugin/README.md +shown):\n%s", diff)
+		}
+		return nil
+	})
 	all.checkNames(t)
 
 	for i := range 300 {
