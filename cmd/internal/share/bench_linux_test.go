@@ -119,7 +119,7 @@ func measure(b *testing.B, root string, command func(to string) *exec.Cmd, synce
 		if err != nil {
 			b.Fatalf("%v\n%s", err, out)
 		}
-		memory = max(memory, cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss)
+		memory = max(memory, int64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss))
 		undo(b, root, to)
 		b.StartTimer()
 	}

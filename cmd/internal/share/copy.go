@@ -2,12 +2,15 @@ package share
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"sync"
+	"sync/atomic"
 )
 
 // blockSize is how much of a file is read at once.
@@ -22,23 +25,48 @@ var errChanged = errors.New("it changed while it was copied: is a server running
 // What it has written it reads again, and compares: the bytes of a small file, the hashes of a large one. The bytes
 // pass through here for it, so it does not use copy_file_range; where the file system can share them, they are cloned
 // instead, and are the same by that.
+//
+// Folders are copied side by side: what small files cost is calls of the kernel, which one core does no faster than cp.
+// All of a folder is there before it gets its times, whoever has copied it.
 type copier struct {
 	*disk
 
-	ctx     context.Context //nolint:containedctx // of the one call that made the copier
-	moved   func(Amount)    // is told of progress
-	buf     []byte
-	noClone bool
+	ctx     context.Context    //nolint:containedctx // of the one call that made the copier
+	moved   func(Amount)       // is told of progress
+	hands   chan struct{}      // holds one for each folder that is copied beside the others; nil: none is
+	bufs    sync.Pool          // of *buffer
+	noClone atomic.Bool        // the file system cannot share bytes
 	resume  bool               // what is there already may be of a run that was cut short
+	linked  sync.Mutex         // held while a file with several names is copied: it is whole before it gets another
 	links   map[[2]uint64]Path // where files with several names have gone
 	twins   map[Path]Path      // files that are hard links of others in place
+	told    sync.Mutex         // held while somebody is told
 	Lost    map[string]int64   // what could not be kept, and how often
 }
 
+// sideBySide is how many folders are copied at once, whatever the cores: some of them wait for a disk. An invented
+// number; on two cores two do not gain all, and eight no more than four.
+const sideBySide = 4
+
+// buffer holds what is read of a file.
+type buffer [blockSize]byte
+
 func newCopier(ctx context.Context, d *disk, moved func(Amount)) *copier {
-	return &copier{
-		disk: d, ctx: ctx, moved: moved, buf: make([]byte, blockSize), links: map[[2]uint64]Path{}, Lost: map[string]int64{},
+	c := &copier{disk: d, ctx: ctx, links: map[[2]uint64]Path{}, Lost: map[string]int64{}}
+	c.moved = func(a Amount) {
+		c.told.Lock()
+		defer c.told.Unlock()
+		moved(a)
 	}
+	c.bufs.New = func() any { return new(buffer) }
+	return c
+}
+
+// lost counts what could not be kept.
+func (c *copier) lost(what string) {
+	c.told.Lock()
+	defer c.told.Unlock()
+	c.Lost[what]++
 }
 
 // spot is an entry that may be there or not.
@@ -62,16 +90,21 @@ func (c *copier) entry(from, to spot) error {
 	if err != nil {
 		return err
 	}
+	return c.entryAs(from, to, st)
+}
+
+// entryAs copies an entry of which it is known what it is.
+func (c *copier) entryAs(from, to spot, st Stat) error {
 	switch st.Type {
 	case Folder:
-		err = c.folderOf(from, to, st)
+		return c.folderOf(from, to, st)
 	case File:
-		err = c.file(from, to, st)
+		return c.file(from, to, st)
 	case Link:
-		err = c.link(from, to, st)
-	case Special:
+		return c.link(from, to, st)
+	default:
+		return nil
 	}
-	return err
 }
 
 func (c *copier) folderOf(from, to spot, st Stat) error {
@@ -96,17 +129,74 @@ func (c *copier) folderOf(from, to spot, st Stat) error {
 		return err
 	}
 	slices.Sort(names)
-	fromPath, toPath := from.path(), to.path()
-	for _, name := range names {
-		if err := c.entry(spot{h, name, fromPath}, spot{toH, name, toPath}); err != nil {
-			return within(name, err)
-		}
+	if err := c.entries(names, spot{h, "", from.path()}, spot{toH, "", to.path()}); err != nil {
+		return err
 	}
 	if err := c.complete(h, names, toH); err != nil {
 		return err
 	}
 	c.moved(Amount{Entries: 1})
 	return c.dress(h, toH, st)
+}
+
+// entries copies what a folder holds, and each folder in there beside the rest while a hand is free. It returns when all
+// of it is done, or given up.
+func (c *copier) entries(names []string, from, to spot) error {
+	var beside sync.WaitGroup
+	failed := make(chan error, 1) // of what is beside, the first one
+	copied := func(name string, st Stat) error {
+		err := c.entryAs(spot{from.at, name, from.folder}, spot{to.at, name, to.folder}, st)
+		if err != nil {
+			return within(name, err)
+		}
+		return nil
+	}
+	err := c.each(names, from, func(name string, st Stat) error {
+		if st.Type != Folder || len(failed) > 0 || !c.free() {
+			return copied(name, st)
+		}
+		beside.Go(func() {
+			defer func() { <-c.hands }()
+			if err := copied(name, st); err != nil {
+				select {
+				case failed <- err:
+				default:
+				}
+			}
+		})
+		return nil
+	})
+	beside.Wait()
+	select {
+	case other := <-failed:
+		return cmp.Or(err, other) //nolint:errorlint // the first one
+	default:
+		return err
+	}
+}
+
+// each calls a function with each entry of a folder, until it returns an error.
+func (c *copier) each(names []string, in spot, do func(name string, st Stat) error) error {
+	for _, name := range names {
+		st, err := c.sys.Stat(in.at, name)
+		if err == nil {
+			err = do(name, st)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// free takes a hand, if one is free.
+func (c *copier) free() bool {
+	select {
+	case c.hands <- struct{}{}:
+		return true
+	default:
+		return false
+	}
 }
 
 // complete returns an error unless a copy has as many names as its original: a file system may take two for the same.
@@ -137,13 +227,21 @@ func within(name string, err error) error {
 }
 
 func (c *copier) file(from, to spot, st Stat) error {
+	if st.Links < 2 {
+		return c.one(from, to, st)
+	}
+	c.linked.Lock()
+	defer c.linked.Unlock()
 	key := [2]uint64{st.Device, st.Node}
-	if first, ok := c.first(from, key, st); ok {
+	if first, ok := c.first(from, key); ok {
 		return c.again(first, to, st)
 	}
-	if st.Links > 1 {
-		c.links[key] = to.path()
-	}
+	c.links[key] = to.path()
+	return c.one(from, to, st)
+}
+
+// one copies a file under the first of its names.
+func (c *copier) one(from, to spot, st Stat) error {
 	src, err := c.sys.OpenFile(from.at, from.name)
 	if err != nil {
 		return err
@@ -167,10 +265,7 @@ func (c *copier) file(from, to spot, st Stat) error {
 }
 
 // first returns where a file with several names was copied to under another one.
-func (c *copier) first(from spot, key [2]uint64, st Stat) (Path, bool) {
-	if st.Links < 2 {
-		return "", false
-	}
+func (c *copier) first(from spot, key [2]uint64) (Path, bool) {
 	if at, ok := c.twins[from.path()]; ok {
 		return at, true
 	}
@@ -263,7 +358,7 @@ func (c *copier) dress(from, to Handle, st Stat) error {
 	for _, a := range attrs {
 		err := c.sys.SetAttr(to, a)
 		if errors.Is(err, ErrAttr) {
-			c.Lost["extended attributes that the shared folder's file system does not hold, or that only root may set"]++
+			c.lost("extended attributes that the shared folder's file system does not hold, or that only root may set")
 			continue
 		}
 		if err != nil {
@@ -280,7 +375,7 @@ func (c *copier) dress(from, to Handle, st Stat) error {
 func (c *copier) owner(st Stat, chown func() error) error {
 	err := chown()
 	if err != nil && !privileged() {
-		c.Lost[fmt.Sprintf("owner %d:%d, as only root gives files away", st.UID, st.GID)]++
+		c.lost(fmt.Sprintf("owner %d:%d, as only root gives files away", st.UID, st.GID))
 		return nil
 	}
 	return err
@@ -291,7 +386,7 @@ func (c *copier) content(src, dst Handle, st Stat) error {
 	if st.Size == 0 {
 		return nil
 	}
-	if !c.noClone {
+	if !c.noClone.Load() {
 		err := c.sys.Clone(dst, src)
 		if err == nil {
 			return nil
@@ -299,7 +394,7 @@ func (c *copier) content(src, dst Handle, st Stat) error {
 		if noRoom(err) {
 			return err
 		}
-		c.noClone = true
+		c.noClone.Store(true)
 	}
 	if st.Size <= smallSize && !holes(st) {
 		return c.small(src, dst, st)
@@ -328,7 +423,9 @@ var errKept = errors.New("its copy has another content: the disk does not keep w
 
 // small copies a file whose bytes can be held.
 func (c *copier) small(src, dst Handle, st Stat) error {
-	content, again := c.buf[:st.Size], c.buf[smallSize:smallSize+st.Size]
+	buf := c.bufs.Get().(*buffer) //nolint:forcetypeassert // nothing else is in there
+	defer c.bufs.Put(buf)
+	content, again := buf[:st.Size], buf[smallSize:smallSize+st.Size]
 	if err := c.fill(src, content); err != nil {
 		return err
 	}
@@ -399,16 +496,18 @@ func (c *copier) runs(h Handle, st Stat, do func(p []byte, off int64) error) ([]
 
 // read calls a function with the bytes of a file.
 func (c *copier) read(h Handle, off, end int64, do func(p []byte, off int64) error) error {
+	buf := c.bufs.Get().(*buffer) //nolint:forcetypeassert // nothing else is in there
+	defer c.bufs.Put(buf)
 	for off < end {
 		if c.ctx.Err() != nil {
 			return context.Cause(c.ctx)
 		}
-		n, err := c.sys.ReadAt(h, c.buf[:min(int64(len(c.buf)), end-off)], off)
+		n, err := c.sys.ReadAt(h, buf[:min(int64(len(buf)), end-off)], off)
 		if errors.Is(err, io.EOF) {
 			return errChanged
 		}
 		if err == nil {
-			err = do(c.buf[:n], off)
+			err = do(buf[:n], off)
 		}
 		if err != nil {
 			return err

@@ -25,6 +25,7 @@ var ways = []struct {
 }{
 	{name: "renames, bind"},
 	{name: "copies, bind", flags: []string{"-copy"}},
+	{name: "copies side by side, bind", flags: []string{"-copy"}, begin: func(h *house) { h.beside = 3 }},
 	{name: "copies, symlink", flags: []string{"-copy", "-mode", "symlink", "-seen-as", "/shared"}},
 	{
 		name: "renames into a folder that is shared already, symlink", flags: []string{"-mode", "symlink", "-seen-as", "/shared"},

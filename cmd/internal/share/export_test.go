@@ -9,18 +9,18 @@ import (
 
 // RunOn runs a command on a system.
 func RunOn(ctx context.Context, sys System, word string, args []string, out, errw io.Writer) error {
-	return RunInBatches(ctx, sys, 0, word, args, out, errw)
+	return RunWith(ctx, sys, 0, 0, word, args, out, errw)
 }
 
-// RunInBatches runs a command on a system, with so many operations in a batch.
-func RunInBatches(ctx context.Context, sys System, most int, word string, args []string, out, errw io.Writer) error {
+// RunWith runs a command on a system, with so many operations in a batch, and so many folders that are copied at once.
+func RunWith(ctx context.Context, sys System, most, beside int, word string, args []string, out, errw io.Writer) error {
 	switch word {
 	case "plan":
 		return runOn(ctx, sys, args, (*options).define, (*options).plan, out, errw)
 	case "apply":
 		define := func(o *options, set *flag.FlagSet) {
 			o.defineApply(set)
-			o.batchOps = most
+			o.batchOps, o.beside = most, beside
 		}
 		return runOn(ctx, sys, args, define, (*options).apply, out, errw)
 	case "undo":

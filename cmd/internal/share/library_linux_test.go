@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"sort"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,6 +28,7 @@ type house struct {
 	root  string
 	nodes []string
 
+	beside int  // how many folders an apply copies at once; 0: one
 	batch  int  // how many operations are in a batch of an apply; 0: as always
 	silent bool // the commands do not say that the servers are stopped
 }
@@ -207,7 +209,7 @@ func (h *house) share(sys share.System, word string, flags ...string) (string, e
 			args = append(args, "-stopped", node)
 		}
 	}
-	err := share.RunInBatches(h.tb.Context(), sys, h.batch, word, append(args, flags...), &out, &out)
+	err := share.RunWith(h.tb.Context(), sys, h.batch, max(h.beside, 1), word, append(args, flags...), &out, &out)
 	return out.String(), err
 }
 
@@ -225,7 +227,8 @@ type call struct {
 type mortal struct {
 	share.System
 
-	end   int // the call at which it ends; 0: none
+	mu    sync.Mutex // held for each call: there is an order, also of what goes on side by side
+	end   int        // the call at which it ends; 0: none
 	how   fate
 	calls []call
 	dead  bool
@@ -246,6 +249,13 @@ func mortalAt(end int, how fate) *mortal {
 }
 
 func (m *mortal) step(what, at string, do func() error) error {
+	return m.stepOr(what, at, do, func() {})
+}
+
+// stepOr does a call, or half of it if it ends there, torn.
+func (m *mortal) stepOr(what, at string, do func() error, half func()) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if m.dead {
 		return errDead
 	}
@@ -254,17 +264,28 @@ func (m *mortal) step(what, at string, do func() error) error {
 		return do()
 	}
 	m.dead = true
-	if m.how == after {
+	switch m.how {
+	case after:
 		_ = do()
+	case torn:
+		half()
 	}
 	return errDead
 }
 
 func (m *mortal) opened(h share.Handle, name string, err error) (share.Handle, error) {
 	if err == nil {
+		m.mu.Lock()
+		defer m.mu.Unlock()
 		m.names[h] = name
 	}
 	return h, err
+}
+
+func (m *mortal) name(h share.Handle) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.names[h]
 }
 
 func (m *mortal) OpenFolder(at share.Handle, name string) (share.Handle, error) {
@@ -283,19 +304,17 @@ func (m *mortal) OpenAppend(at share.Handle, name string) (h share.Handle, err e
 }
 
 func (m *mortal) WriteAt(h share.Handle, p []byte, off int64) error {
-	err := m.step("write", m.names[h], func() error { return m.System.WriteAt(h, p, off) })
-	if m.dead && m.how == torn && len(m.calls) == m.end {
+	return m.stepOr("write", m.name(h), func() error { return m.System.WriteAt(h, p, off) }, func() {
 		_ = m.System.WriteAt(h, p[:len(p)/2], off)
-	}
-	return err
+	})
 }
 
 func (m *mortal) Truncate(h share.Handle, size int64) error {
-	return m.step("truncate", m.names[h], func() error { return m.System.Truncate(h, size) })
+	return m.step("truncate", m.name(h), func() error { return m.System.Truncate(h, size) })
 }
 
 func (m *mortal) Clone(to, from share.Handle) error {
-	return m.step("clone", m.names[to], func() error { return m.System.Clone(to, from) })
+	return m.step("clone", m.name(to), func() error { return m.System.Clone(to, from) })
 }
 
 func (m *mortal) Mkdir(at share.Handle, name string, mode uint32) error {
@@ -303,7 +322,7 @@ func (m *mortal) Mkdir(at share.Handle, name string, mode uint32) error {
 }
 
 func (m *mortal) Rename(at share.Handle, name string, toAt share.Handle, to string) error {
-	return m.step("rename", m.names[at]+"/"+name, func() error { return m.System.Rename(at, name, toAt, to) })
+	return m.step("rename", m.name(at)+"/"+name, func() error { return m.System.Rename(at, name, toAt, to) })
 }
 
 func (m *mortal) Hardlink(at share.Handle, name string, toAt share.Handle, to string) error {
@@ -319,7 +338,7 @@ func (m *mortal) Remove(at share.Handle, name string, t share.Type) error {
 }
 
 func (m *mortal) Chmod(h share.Handle, mode uint32) error {
-	return m.step("chmod", m.names[h], func() error { return m.System.Chmod(h, mode) })
+	return m.step("chmod", m.name(h), func() error { return m.System.Chmod(h, mode) })
 }
 
 func (m *mortal) Chown(at share.Handle, name string, uid, gid uint32) error {
@@ -327,7 +346,7 @@ func (m *mortal) Chown(at share.Handle, name string, uid, gid uint32) error {
 }
 
 func (m *mortal) ChownHandle(h share.Handle, uid, gid uint32) error {
-	return m.step("chown", m.names[h], func() error { return m.System.ChownHandle(h, uid, gid) })
+	return m.step("chown", m.name(h), func() error { return m.System.ChownHandle(h, uid, gid) })
 }
 
 func (m *mortal) SetTimes(at share.Handle, name string, access, mod share.Moment) error {
@@ -335,17 +354,17 @@ func (m *mortal) SetTimes(at share.Handle, name string, access, mod share.Moment
 }
 
 func (m *mortal) SetTimesHandle(h share.Handle, access, mod share.Moment) error {
-	return m.step("times", m.names[h], func() error { return m.System.SetTimesHandle(h, access, mod) })
+	return m.step("times", m.name(h), func() error { return m.System.SetTimesHandle(h, access, mod) })
 }
 
 func (m *mortal) SetAttr(h share.Handle, a share.Attr) error {
-	return m.step("attr", m.names[h], func() error { return m.System.SetAttr(h, a) })
+	return m.step("attr", m.name(h), func() error { return m.System.SetAttr(h, a) })
 }
 
 func (m *mortal) Sync(h share.Handle) error {
-	return m.step("sync", m.names[h], func() error { return nil })
+	return m.step("sync", m.name(h), func() error { return nil })
 }
 
 func (m *mortal) SyncDisk(h share.Handle) error {
-	return m.step("syncdisk", m.names[h], func() error { return nil })
+	return m.step("syncdisk", m.name(h), func() error { return nil })
 }

@@ -172,6 +172,7 @@ func (s *session) execute(ctx context.Context, j *journal, run *Run, d *disk) er
 	meter := newMeter(s.errw, total(run))
 	x := newExecutor(ctx, d, j, run, meter.moved)
 	x.most = cmp.Or(s.batchOps, x.most)
+	x.copier.hands = make(chan struct{}, cmp.Or(s.beside, sideBySide)-1)
 	err := x.apply(ctx)
 	meter.end()
 	if err != nil {

@@ -91,6 +91,7 @@ type options struct {
 	giveUp                  bool
 
 	batchOps int // for tests; 0: as many as is good
+	beside   int // for tests: how many folders are copied at once; 0: as many as is good
 }
 
 func (o *options) defineInto(set *flag.FlagSet) {
@@ -197,6 +198,7 @@ func takesFlags(
 		if err != nil {
 			return err
 		}
+		shrink()
 		return runOn(ctx, sys, args, define, do, out, errw)
 	}
 }
