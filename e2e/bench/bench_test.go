@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -52,6 +53,54 @@ func TestTablePairsTheSamplesOfARound(t *testing.T) {
 	}
 	if diff := cmp.Diff(got, want); diff != "" {
 		t.Errorf("the table (-got +want):\n%s", diff)
+	}
+}
+
+func TestTableOfCopies(t *testing.T) {
+	samples := file(t, strings.Join([]string{
+		"share\t9 files\t0\tshare\t9\t6000000\t6100000\t5000000\t51200",
+		"share\t9 files\t0\tcp\t9\t5000000\t6100000\t4000000\t10240",
+		"",
+	}, "\n"))
+	var out strings.Builder
+	if err := run(t.Context(), []string{"table", samples}, &out); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"9 files  until it ends  until on the disk  x cp  on the disk x cp  CPU     memory",
+		"  share  6.00 s         6.10 s             1.20  1.00              5.00 s  50.0 MiB",
+		"  cp     5.00 s         6.10 s             1     1                 4.00 s  10.0 MiB",
+		"",
+	}
+	var got []string
+	for line := range strings.Lines(out.String()) {
+		got = append(got, strings.TrimRight(line, " \n"))
+	}
+	if diff := cmp.Diff(got, want); diff != "" {
+		t.Errorf("the table (-got +want):\n%s", diff)
+	}
+}
+
+// TestRanTellsWhatACopyCosts: its own time, and that until it is on the disk, which is no less.
+func TestRanTellsWhatACopyCosts(t *testing.T) {
+	from, to := filepath.Join(t.TempDir(), "Metadata"), t.TempDir()
+	if err := run(t.Context(), []string{"library", "-files", "25", from}, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := run(t.Context(), []string{"ran", "-sync", to, "cp", "-a", from, to}, &out); err != nil {
+		t.Fatal(err)
+	}
+	names, err := filepath.Glob(filepath.Join(to, "Metadata", "Movies", "*", "*.bundle", "Contents", "_stored", "*"))
+	if err != nil || len(names) != 25 {
+		t.Errorf("%d files are copied, %v, want 25", len(names), err)
+	}
+	var took, onDisk, cpu, memory int64
+	if _, err := fmt.Sscan(out.String(), &took, &onDisk, &cpu, &memory); err != nil || took < 1 || onDisk < took || memory < 100 {
+		t.Errorf("%q, %v", out.String(), err)
+	}
+	if err := run(t.Context(), []string{"ran", "false"}, io.Discard); err == nil {
+		t.Error("no error for a command that fails")
 	}
 }
 

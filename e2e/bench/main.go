@@ -1,7 +1,7 @@
 // Command bench is what the scripts beside it need besides the programs that they start: request targets in the
 // shape of Plex's, a certificate, free ports, clients that check answers or hold them open, the table of what was
 // measured, and stand-ins of what tells external addresses. For name servers: a zone and questions for it, nodes
-// that flap, who asks, who floods, and who looks on.
+// that flap, who asks, who floods, and who looks on. For shared folders: a library, and what a copy of it costs.
 //
 //	bench ports COUNT                so many free ports of loopback
 //	bench cert DIR NAME...           DIR/cert.pem, key.pem and both.pem for *.NAME
@@ -19,6 +19,8 @@
 //	bench watch METRICS STATUS       scrapes, and has status pages open
 //	bench trend FILE                 how memory went, from lines of seconds and KiB
 //	bench echo ADDRESS               sends datagrams back, until it is told to end
+//	bench library -files N DIR       a folder of small files in bundles
+//	bench ran -sync DIR COMMAND...   runs it: its time, that until DIR is on the disk, its CPU, its memory
 //
 // What is in the zone say -nodes, -names, -flapping, -spread and -outside.
 package main
@@ -44,7 +46,7 @@ func main() {
 }
 
 var errUsage = errors.New("want one of ports, cert, targets, check, hold, table, world, zone, questions, answers, load, flood, " +
-	"nodes, watch, trend and echo, as their documentation has them")
+	"nodes, watch, trend, echo, library and ran, as their documentation has them")
 
 func run(ctx context.Context, args []string, stdout io.Writer) error {
 	if len(args) == 0 {
@@ -67,12 +69,12 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	case name == "world" && len(args) == 2:
 		return serveWorld(ctx, args[0], args[1], stdout)
 	default:
-		return runDNS(ctx, name, args, stdout)
+		return runMore(ctx, name, args, stdout)
 	}
 }
 
-// runDNS does what scripts about name servers need.
-func runDNS(ctx context.Context, name string, args []string, stdout io.Writer) error {
+// runMore does what scripts about name servers and shared folders need.
+func runMore(ctx context.Context, name string, args []string, stdout io.Writer) error {
 	switch name {
 	case "zone":
 		return printZone(args, stdout)
@@ -92,6 +94,10 @@ func runDNS(ctx context.Context, name string, args []string, stdout io.Writer) e
 		return trend(args, stdout)
 	case "echo":
 		return echo(ctx, args)
+	case "library":
+		return makeLibrary(args)
+	case "ran":
+		return ran(ctx, args, stdout)
 	default:
 		return errUsage
 	}

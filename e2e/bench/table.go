@@ -16,6 +16,7 @@ import (
 //	memory  ROW  ROUND  PROXY   streams   KiB before    KiB with them
 //	dns     ROW  ROUND  SERVER  answers   microseconds  CPU in microseconds  KiB  lost
 //	growth  ROW  ROUND  SIZE    answers   microseconds  CPU in microseconds  KiB  lost
+//	share   ROW  ROUND  TOOL    files     microseconds  those until it is on the disk  CPU in microseconds  KiB
 type sample struct {
 	kind, row, proxy string
 	round            int
@@ -23,7 +24,7 @@ type sample struct {
 }
 
 // fields is how many numbers the samples of a kind have.
-var fields = map[string]int{"load": 4, "memory": 3, "dns": 5, "growth": 5}
+var fields = map[string]int{"load": 4, "memory": 3, "dns": 5, "growth": 5, "share": 5}
 
 // lostAt is which number counts what was lost: that one may be zero.
 const lostAt = 4
@@ -55,6 +56,12 @@ func (s sample) p99() float64       { return s.numbers[3] }
 func (s sample) memory() float64    { return (s.numbers[2] - s.numbers[1]) / s.numbers[0] }
 func (s sample) resident() float64  { return s.numbers[3] }
 func (s sample) lost() float64      { return s.numbers[lostAt] }
+
+// took, onDisk, used and most are what those of copies say.
+func (s sample) took() float64   { return s.numbers[1] }
+func (s sample) onDisk() float64 { return s.numbers[2] }
+func (s sample) used() float64   { return s.numbers[3] }
+func (s sample) most() float64   { return s.numbers[4] }
 
 // column is one quantity of a table: of the sample itself, or its ratio to that of another proxy in the same
 // round.
@@ -89,6 +96,14 @@ var columns = map[string][]column{
 		{"memory", sample.resident, kib, ""},
 		{"lost", sample.lost, count, ""},
 	},
+	"share": {
+		{"until it ends", sample.took, seconds, ""},
+		{"until on the disk", sample.onDisk, seconds, ""},
+		{"x cp", sample.took, ratio, "cp"},
+		{"on the disk x cp", sample.onDisk, ratio, "cp"},
+		{"CPU", sample.used, seconds, ""},
+		{"memory", sample.most, kib, ""},
+	},
 	"growth": {
 		{"queries/s", sample.perSecond, count, ""},
 		{"CPU a query", sample.cpu, fineMicros, ""},
@@ -122,6 +137,8 @@ func micros(median float64) unit {
 	}
 	return unit{" ms", 1000, 2}
 }
+
+func seconds(float64) unit { return unit{" s", 1e6, 2} }
 
 // fineMicros is for what a name server needs for a query.
 func fineMicros(float64) unit { return unit{" us", 1, 2} }
