@@ -3,6 +3,7 @@ package share_test
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -123,8 +124,9 @@ func crash(t *testing.T, name string, h *house, end int, how fate, flags []strin
 	}
 	_, _ = h.share(mortalAt(again, how), then, flags...) // it may end before that call
 	out, err := h.share(mortalAt(0, before), then, flags...)
-	if then == "undo" && err != nil && strings.Contains(err.Error(), "nothing was shared") {
-		err = nil // it had not begun
+	nothing := then == "undo" && err != nil && strings.Contains(err.Error(), "nothing was shared")
+	if nothing {
+		err = nil // it had not begun, or ended at last
 	}
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", name, err, out)
@@ -136,12 +138,48 @@ func crash(t *testing.T, name string, h *house, end int, how fate, flags []strin
 	if then == "apply" {
 		got = withoutPoints(got)
 	} else {
+		h.checkTidied(name, was, nothing)
 		want, got = withoutShared(was), withoutShared(got)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Fatalf("%s (-want +got):\n%s\n%s", name, diff, out)
 	}
 	_ = os.RemoveAll(h.root) // there are many
+}
+
+// checkTidied checks that an undo has left nothing that was not there. That nothing is known of a shared folder is said
+// of one that was made for an apply, too, which the journal no longer tells, or does not tell yet.
+func (h *house) checkTidied(name string, was []string, nothing bool) {
+	h.tb.Helper()
+	both := filepath.Join(h.root, "both")
+	if _, err := os.Lstat(filepath.Join(both, ".plexha-share")); !errors.Is(err, fs.ErrNotExist) {
+		h.tb.Errorf("%s: the journal's folder stays: %v", name, err)
+	}
+	_, err := os.Lstat(both)
+	if had := len(withoutShared(was)) < len(was); err == nil && !had && !nothing || err != nil && had {
+		h.tb.Errorf("%s: the shared folder was there before: %t, and after: %v", name, had, err)
+	}
+}
+
+// TestOrderOfUndo: the journal goes when it says that all is undone, and that is on the disk.
+func TestOrderOfUndo(t *testing.T) {
+	h := newHouse(t, t.TempDir())
+	was := h.look()
+	if _, err := h.share(share.ThisSystem(), "apply"); err != nil {
+		t.Fatal(err)
+	}
+	m := mortalAt(0, before)
+	if out, err := h.share(m, "undo"); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	want := []call{
+		{"syncdisk", m.calls[len(m.calls)-6].at}, {"write", "journal"}, {"sync", "journal"},
+		{"remove", "journal"}, {"remove", ".plexha-share"}, {"remove", "both"},
+	}
+	if diff := cmp.Diff(want, m.calls[len(m.calls)-6:], cmp.AllowUnexported(call{})); diff != "" {
+		t.Errorf("the last calls (-want +got):\n%s", diff)
+	}
+	h.checkTidied("undo", was, false)
 }
 
 // withoutShared leaves the shared folder itself out: that it was made is no harm.

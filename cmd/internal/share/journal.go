@@ -29,8 +29,9 @@ type Run struct {
 	RootB  []byte            `json:"root"` // the common parent; it may be no text
 	Shared Path              `json:"shared"`
 	Parts  []Part            `json:"parts"`
-	Homes  map[string]Path   `json:"homes"`   // the nodes' Plex Media Server folders
-	Config map[string][]byte `json:"configs"` // what they were given as
+	Homes  map[string]Path   `json:"homes"`          // the nodes' Plex Media Server folders
+	Config map[string][]byte `json:"configs"`        // what they were given as
+	Made   bool              `json:"made,omitempty"` // the shared folder was made for it
 
 	Conflicts []Conflict `json:"-"`
 

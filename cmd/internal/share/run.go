@@ -68,8 +68,9 @@ func (o *options) apply(ctx context.Context, s *session) error {
 	case len(p.plan.Ops) == 0:
 		return s.show(p)
 	}
+	run := p.run(now)
 	if j == nil {
-		if j, err = s.makeJournal(p); err != nil {
+		if j, run.Made, err = s.makeJournal(p); err != nil {
 			return err
 		}
 		defer j.close()
@@ -77,7 +78,6 @@ func (o *options) apply(ctx context.Context, s *session) error {
 			return errOvertaken
 		}
 	}
-	run := p.run(now)
 	if err := j.begin(run); err != nil {
 		return err
 	}
@@ -85,8 +85,8 @@ func (o *options) apply(ctx context.Context, s *session) error {
 	return s.execute(ctx, j, run, p.disk)
 }
 
-// errOvertaken is that another program has had the lock between the plan and now.
-var errOvertaken = errors.New("nothing was done: another apply came first: see plexctl share status, then apply again")
+// errOvertaken is that another program has had the lock between the plan, or the look at the journal, and now.
+var errOvertaken = errors.New("nothing was done: another plexctl share came first: see plexctl share status, then try again")
 
 // run returns what the journal has to know of a plan.
 func (p *prepared) run(now time.Time) *Run {
@@ -203,8 +203,10 @@ func (o *options) undo(ctx context.Context, s *session) error {
 	run := j.current()
 	switch {
 	case len(j.runs) == 0:
+		s.tidy(j)
 		return fmt.Errorf("nothing was shared in %s", quote(s.into))
 	case run == nil:
+		s.tidy(j)
 		s.say("all is undone\n")
 		return s.err
 	}
@@ -219,6 +221,9 @@ func (o *options) undo(ctx context.Context, s *session) error {
 	meter.end()
 	if err != nil && !errors.Is(err, errLeft) {
 		return fmt.Errorf("%w\nundo again to go on", err)
+	}
+	if j.current() == nil {
+		s.tidy(j)
 	}
 	return s.undone(x)
 }
@@ -257,6 +262,9 @@ func (s *session) openJournal(read bool) (*journal, error) {
 		err = j.lock()
 	}
 	if err == nil {
+		err = j.there()
+	}
+	if err == nil {
 		err = j.read()
 	}
 	if err == nil && !read && j.torn {
@@ -270,7 +278,7 @@ func (s *session) openJournal(read bool) (*journal, error) {
 }
 
 // makeJournal makes the shared folder, if it is missing, and the journal in it, and has both on the disk.
-func (s *session) makeJournal(p *prepared) (*journal, error) {
+func (s *session) makeJournal(p *prepared) (j *journal, made bool, err error) {
 	like := p.task.Homes[0].Stat
 	mkdir := func(path Path, mode uint32) error {
 		return p.inFolder(path, func(at Handle, name string) error {
@@ -278,6 +286,7 @@ func (s *session) makeJournal(p *prepared) (*journal, error) {
 			if exists(err) {
 				return nil
 			}
+			made = made || err == nil && path == p.task.Shared
 			if err == nil && privileged() && mode != ownMode {
 				err = s.sys.Chown(at, name, like.UID, like.GID)
 			}
@@ -288,15 +297,14 @@ func (s *session) makeJournal(p *prepared) (*journal, error) {
 		})
 	}
 	if err := mkdir(p.task.Shared, like.Mode); err != nil {
-		return nil, fmt.Errorf("making the shared folder: %w", err)
+		return nil, made, fmt.Errorf("making the shared folder: %w", err)
 	}
 	own := p.task.Shared.Join(ownFolder)
 	if err := mkdir(own, ownMode); err != nil {
-		return nil, fmt.Errorf("making the journal's folder: %w", err)
+		return nil, made, fmt.Errorf("making the journal's folder: %w", err)
 	}
-	j, err := s.openJournal(false)
-	if err != nil {
-		return nil, fmt.Errorf("making the journal: %w", err)
+	if j, err = s.openJournal(false); err != nil {
+		return nil, made, fmt.Errorf("making the journal: %w", err)
 	}
 	h, err := p.folder(own)
 	if err == nil {
@@ -305,9 +313,9 @@ func (s *session) makeJournal(p *prepared) (*journal, error) {
 	}
 	if err != nil {
 		j.close()
-		return nil, fmt.Errorf("making the journal: %w", err)
+		return nil, made, fmt.Errorf("making the journal: %w", err)
 	}
-	return j, nil
+	return j, made, nil
 }
 
 // ownMode is that of the journal's folder: what it holds is nobody else's affair.
@@ -315,5 +323,14 @@ const ownMode = 0o700
 
 // lock keeps other runs away, for as long as the journal is open.
 func (j *journal) lock() error { return j.sys.Lock(j.h) }
+
+// there returns an error if the journal was removed before it was locked, by an undo that has ended.
+func (j *journal) there() error {
+	st, err := j.sys.StatHandle(j.h)
+	if err == nil && st.Links == 0 {
+		err = errOvertaken
+	}
+	return err
+}
 
 func (j *journal) close() { j.sys.Close(j.h) }

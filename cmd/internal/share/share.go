@@ -18,6 +18,8 @@
 // done. So whatever stops a run at whatever point, it can go on or be undone: what the journal says is certain, and
 // what it leaves open, at most one batch, is looked at.
 //
+// When all is undone, and the journal says so on the disk, the journal goes, and the shared folder if it was made for it.
+//
 // The journal counts only if none but root, or who runs this, can have written it; see trust.go.
 //
 // No link is followed below the common parent of the folders: each element of a path is opened by itself.
@@ -63,7 +65,9 @@ back.`,
 		About: `Takes back the last "share apply", ended or not. What servers have written
 since goes with the folder that it is in, mostly to the first node, and is
 told. It can be cut short and run again. What it cannot bring back is told,
-and an error until it is there again, or is given up with -give-up.`,
+and an error until it is there again, or is given up with -give-up. When all
+is undone the journal goes, too, and the shared folder if it is empty and was
+made by an apply.`,
 		Flags: &command.Flags{Define: func(set *flag.FlagSet) { new(options).defineUndo(set) }, Kinds: kinds},
 		Run:   takesFlags((*options).defineUndo, (*options).undo),
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -68,6 +69,35 @@ func (x *executor) beginUndo(giveUp bool) error {
 	}
 	x.run.State = Undoing
 	return nil
+}
+
+// tidy removes what applies have made for themselves, once all of them are undone: the journal, its folder, and the
+// shared folder if it was made for them and is empty. That all is undone is on the disk by then; what is left if it ends
+// in between is of no use, and the next undo removes it, but for an empty shared folder.
+func (s *session) tidy(j *journal) {
+	parent, name := filepath.Split(s.into)
+	d, err := openDisk(s.sys, parent)
+	if err != nil {
+		s.say("note: %v\n", err)
+		return
+	}
+	defer d.close()
+	shared := Path(name)
+	ours := []spot{{name: journalFile, folder: shared.Join(ownFolder)}, {name: ownFolder, folder: shared}}
+	if slices.ContainsFunc(j.runs, func(run *Run) bool { return run.Made }) {
+		ours = append(ours, spot{name: name, folder: "."})
+	}
+	for _, one := range ours {
+		is := Folder
+		if one.name == journalFile {
+			is = File
+		}
+		err := d.inFolder(one.path(), func(at Handle, name string) error { return s.sys.Remove(at, name, is) })
+		if err != nil && !missing(err) {
+			s.say("note: %s stays: %v\n", d.show(one.path()), err)
+			return
+		}
+	}
 }
 
 func (x *executor) note(format string, args ...any) {

@@ -65,7 +65,7 @@ func TestUndoThatCannot(t *testing.T) {
 			if out, err := h.share(share.ThisSystem(), "undo", "-give-up"); err != nil || !strings.Contains(out, "undone, but for what is told above") {
 				t.Errorf("%s: %v\n%s", end, err, out)
 			}
-			if out, err := h.share(share.ThisSystem(), "undo"); err != nil || !strings.Contains(out, "all is undone") {
+			if out, err := h.share(share.ThisSystem(), "undo"); err == nil || !strings.Contains(err.Error(), "nothing was shared") {
 				t.Errorf("%s, and once more: %v\n%s", end, err, out)
 			}
 			continue
@@ -104,6 +104,42 @@ func TestUndoWithoutANode(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestUndoBesideOthers: an undo that has waited for another one does not write to a journal that is gone.
+func TestUndoBesideOthers(t *testing.T) {
+	for _, word := range []string{"undo", "apply"} {
+		h := newHouse(t, t.TempDir())
+		if _, err := h.share(share.ThisSystem(), "apply"); err != nil {
+			t.Fatal(err)
+		}
+		sys := &late{share.ThisSystem(), func() {
+			if out, err := h.share(share.ThisSystem(), "undo"); err != nil {
+				t.Errorf("the other: %v\n%s", err, out)
+			}
+		}}
+		if _, err := h.share(sys, word); err == nil || !strings.Contains(err.Error(), "another plexctl share came first") {
+			t.Errorf("%s: %v, want that another came first", word, err)
+		}
+		if out, err := h.share(share.ThisSystem(), "apply"); err != nil {
+			t.Errorf("%s, then apply: %v\n%s", word, err, out)
+		}
+	}
+}
+
+// late is a system on which another program runs between the look for a journal and the lock.
+type late struct {
+	share.System
+
+	other func()
+}
+
+func (l *late) Lock(h share.Handle) error {
+	if other := l.other; other != nil {
+		l.other = nil
+		other()
+	}
+	return l.System.Lock(h)
 }
 
 // moody is a system that gives inodes as it likes: other ones than before.
