@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"plexha/e2e/internal/gate"
 )
@@ -227,5 +228,88 @@ func TestShareIntoItself(t *testing.T) {
 	}
 	if diff := cmp.Diff(was, s.files("plex1")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestShareKeepsAttributesOfLinks that only root sees, and the links' own time and owner.
+func TestShareKeepsAttributesOfLinks(t *testing.T) {
+	gate.Need(t, gate.Root)
+	s := newShareStage(t)
+	link := filepath.Join(s.root, "plex1", serverFolder, "Media", "link")
+	if err := os.Symlink("/etc", link); err != nil {
+		t.Fatal(err)
+	}
+	at := unix.Timespec{Sec: 1_500_000_000, Nsec: 123_000}
+	gate.Need(t, lack(unix.Lsetxattr(link, "trusted.note", []byte("of the link"), 0)))
+	for _, err := range []error{
+		os.Lchown(link, 1000, 1001), unix.UtimesNanoAt(unix.AT_FDCWD, link, []unix.Timespec{at, at}, unix.AT_SYMLINK_NOFOLLOW),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out, err := s.share("apply", "-copy"); err != nil || strings.Contains(out, "not kept") {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	to := filepath.Join(s.root, "both", "Media", "link")
+	value := make([]byte, 100)
+	n, err := unix.Lgetxattr(to, "trusted.note", value)
+	if err != nil || string(value[:max(n, 0)]) != "of the link" {
+		t.Errorf("the copy's attribute is %q, %v", value[:max(n, 0)], err)
+	}
+	var now unix.Stat_t
+	if err := unix.Lstat(to, &now); err != nil || now.Mtim != at || now.Uid != 1000 || now.Gid != 1001 {
+		t.Errorf("the copy is of %v, %d:%d, %v", now.Mtim, now.Uid, now.Gid, err)
+	}
+}
+
+// lack is met unless there is an error: this machine's links have no attributes.
+func lack(err error) gate.Requirement {
+	return func() string {
+		if err != nil {
+			return "needs attributes of links: " + err.Error()
+		}
+		return ""
+	}
+}
+
+// TestReadmeShare runs what README.md says to run, in its order, on folders that are laid out as there.
+func TestReadmeShare(t *testing.T) {
+	t.Parallel()
+	s := &shareStage{t, t.TempDir()}
+	const there = "/mnt/docker/data/"
+	for _, node := range []string{"plex1", "plex2"} {
+		s.put(there+"docker"+strings.TrimPrefix(node, "plex")+"-plex/data", "Metadata/Movies/a/"+node+".bundle/poster.jpg", node)
+		s.put(there+"docker"+strings.TrimPrefix(node, "plex")+"-plex/data", "Preferences.xml", "<Preferences/>")
+	}
+	was := s.files("mnt")
+	text := strings.ReplaceAll(readmeBlock(t, "sh", "plexctl share"), "\\\n", "")
+	words := map[string]string{
+		"plan": "nothing was done. To do this, and only this:", "apply": "shared: ", "status": "plan ", "undo": "undone: the folders are where they were",
+	}
+	var ran []string
+	for line := range strings.Lines(text) {
+		args := strings.Fields(strings.ReplaceAll(line, there, s.root+there))
+		if len(args) < 3 || args[0] != "plexctl" || args[1] != "share" {
+			t.Fatalf("README.md has a line %q among those of plexctl share", line)
+		}
+		ran = append(ran, args[2])
+		said, code := readmeRun(t, s.root, args[0], args[1:]...)
+		if code != 0 || !strings.Contains(said, words[args[2]]) {
+			t.Errorf("%s: exit code %d\n%s", line, code, said)
+		}
+		if args[2] == "apply" {
+			for _, node := range []string{"plex1", "plex2"} {
+				if _, ok := s.files("mnt")["/docker/data/plex-shared/Metadata/Movies/a/"+node+".bundle/poster.jpg"]; !ok {
+					t.Errorf("the poster of %s is not shared", node)
+				}
+			}
+		}
+	}
+	if diff := cmp.Diff([]string{"plan", "apply", "status", "undo"}, ran); diff != "" {
+		t.Errorf("the commands (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(was, s.files("mnt")); diff != "" {
+		t.Errorf("in the end (-want +got):\n%s", diff)
 	}
 }

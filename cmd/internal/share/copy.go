@@ -20,7 +20,6 @@ const blockSize = 256 << 10
 var errChanged = errors.New("it changed while it was copied: is a server running?")
 
 // copier copies trees: contents, hard links, symbolic links, extended attributes, owners, modes, times and holes.
-// Extended attributes of symbolic links are left out: but for labels that the system gives anew, they have none.
 //
 // What it has written it reads again, and compares: the bytes of a small file, the hashes of a large one. The bytes
 // pass through here for it, so it does not use copy_file_range; where the file system can share them, they are cloned
@@ -341,6 +340,13 @@ func (c *copier) link(from, to spot, st Stat) error {
 	if err := c.owner(st, func() error { return c.sys.Chown(to.at, to.name, st.UID, st.GID) }); err != nil {
 		return err
 	}
+	attrs, err := c.sys.LinkAttrs(from.at, from.name)
+	if err != nil {
+		return err
+	}
+	if err := c.attrs(attrs, func(a Attr) error { return c.sys.SetLinkAttr(to.at, to.name, a) }); err != nil {
+		return err
+	}
 	return c.sys.SetTimes(to.at, to.name, st.Access, st.Mod)
 }
 
@@ -355,8 +361,19 @@ func (c *copier) dress(from, to Handle, st Stat) error {
 	if err != nil {
 		return err
 	}
+	if err := c.attrs(attrs, func(a Attr) error { return c.sys.SetAttr(to, a) }); err != nil {
+		return err
+	}
+	if err := c.sys.Chmod(to, st.Mode); err != nil {
+		return err
+	}
+	return c.sys.SetTimesHandle(to, st.Access, st.Mod)
+}
+
+// attrs gives a copy its extended attributes, those that it can have.
+func (c *copier) attrs(attrs []Attr, set func(Attr) error) error {
 	for _, a := range attrs {
-		err := c.sys.SetAttr(to, a)
+		err := set(a)
 		if errors.Is(err, ErrAttr) {
 			c.lost("extended attributes that the shared folder's file system does not hold, or that only root may set")
 			continue
@@ -365,10 +382,7 @@ func (c *copier) dress(from, to Handle, st Stat) error {
 			return fmt.Errorf("setting the attribute %q: %w", a.Name, err)
 		}
 	}
-	if err := c.sys.Chmod(to, st.Mode); err != nil {
-		return err
-	}
-	return c.sys.SetTimesHandle(to, st.Access, st.Mod)
+	return nil
 }
 
 // owner gives a copy to its owner, which only root may.

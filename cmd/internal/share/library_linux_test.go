@@ -361,6 +361,10 @@ func (m *mortal) SetAttr(h share.Handle, a share.Attr) error {
 	return m.step("attr", m.name(h), func() error { return m.System.SetAttr(h, a) })
 }
 
+func (m *mortal) SetLinkAttr(at share.Handle, name string, a share.Attr) error {
+	return m.step("attr", name, func() error { return m.System.SetLinkAttr(at, name, a) })
+}
+
 func (m *mortal) Sync(h share.Handle) error {
 	return m.step("sync", m.name(h), func() error { return nil })
 }

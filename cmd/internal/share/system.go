@@ -85,6 +85,7 @@ type System interface {
 	StatHandle(h Handle) (Stat, error)
 	Readlink(at Handle, name string) (string, error)
 	Attrs(h Handle) ([]Attr, error)
+	LinkAttrs(at Handle, name string) ([]Attr, error) // of a symbolic link
 	Readable(at Handle, name string) error
 	Writable(h Handle) error // whether a folder's entries may be changed
 	Space(h Handle) (Space, error)
@@ -107,8 +108,9 @@ type System interface {
 	ChownHandle(h Handle, uid, gid uint32) error
 	SetTimes(at Handle, name string, access, mod Moment) error
 	SetTimesHandle(h Handle, access, mod Moment) error
-	SetAttr(h Handle, a Attr) error // [ErrAttr]
-	Lock(h Handle) error            // against other programs, until it is closed; [ErrLocked]
+	SetAttr(h Handle, a Attr) error                   // [ErrAttr]
+	SetLinkAttr(at Handle, name string, a Attr) error // [ErrAttr]
+	Lock(h Handle) error                              // against other programs, until it is closed; [ErrLocked]
 
 	Sync(h Handle) error     // one file or folder
 	SyncDisk(h Handle) error // the whole file system that holds it

@@ -128,12 +128,28 @@ func (kernel) Readlink(at Handle, name string) (string, error) {
 const attrMost = 64 << 10
 
 func (kernel) Attrs(h Handle) ([]Attr, error) {
-	var list [4096]byte
-	n, err := unix.Flistxattr(int(h), list[:])
-	names := list[:max(n, 0)]
+	list := func(names []byte) (int, error) { return unix.Flistxattr(int(h), names) }
+	return attrsOf(list, func(name string, value []byte) (int, error) { return unix.Fgetxattr(int(h), name, value) })
+}
+
+func (kernel) LinkAttrs(at Handle, name string) ([]Attr, error) {
+	link := inside(at, name)
+	list := func(names []byte) (int, error) { return unix.Llistxattr(link, names) }
+	return attrsOf(list, func(name string, value []byte) (int, error) { return unix.Lgetxattr(link, name, value) })
+}
+
+// inside returns a name that leads to an entry of an open folder, for calls that take no folder: before Linux 6.13 none
+// does that is about attributes.
+func inside(at Handle, name string) string { return fmt.Sprintf("/proc/self/fd/%d/%s", at, name) }
+
+// attrsOf returns what a list has, and a get returns for it.
+func attrsOf(list func(names []byte) (int, error), get func(name string, value []byte) (int, error)) ([]Attr, error) {
+	var few [4096]byte
+	n, err := list(few[:])
+	names := few[:max(n, 0)]
 	if errors.Is(err, unix.ERANGE) {
 		names = make([]byte, attrMost)
-		n, err = unix.Flistxattr(int(h), names)
+		n, err = list(names)
 		names = names[:max(n, 0)]
 	}
 	if noAttrs(err) || n == 0 {
@@ -145,7 +161,7 @@ func (kernel) Attrs(h Handle) ([]Attr, error) {
 	var attrs []Attr
 	for name := range bytes.SplitSeq(bytes.TrimSuffix(names, []byte{0}), []byte{0}) {
 		value := make([]byte, attrMost)
-		n, err := unix.Fgetxattr(int(h), string(name), value)
+		n, err := get(string(name), value)
 		if err != nil {
 			return nil, fmt.Errorf("reading the attribute %q: %w", name, err)
 		}
@@ -289,7 +305,15 @@ func (kernel) SetTimesHandle(h Handle, access, mod Moment) error {
 }
 
 func (kernel) SetAttr(h Handle, a Attr) error {
-	err := again(func() error { return unix.Fsetxattr(int(h), a.Name, a.Value, 0) })
+	return setAttr(func() error { return unix.Fsetxattr(int(h), a.Name, a.Value, 0) })
+}
+
+func (kernel) SetLinkAttr(at Handle, name string, a Attr) error {
+	return setAttr(func() error { return unix.Lsetxattr(inside(at, name), a.Name, a.Value, 0) })
+}
+
+func setAttr(set func() error) error {
+	err := again(set)
 	if noAttrs(err) {
 		return fmt.Errorf("%w: %w", ErrAttr, err)
 	}
