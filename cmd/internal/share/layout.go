@@ -226,14 +226,20 @@ func (s *session) layout(ctx context.Context, p *prepared, scan *scanner) error 
 	return nil
 }
 
-// ground returns what is known of the shared folder, or of the one that will hold it.
-func (s *session) ground(p *prepared) (Stat, error) {
+// ground opens the shared folder, or the one that will hold it.
+func (p *prepared) ground() (Path, Handle, error) {
 	at := p.task.Shared
 	h, err := p.folder(at)
 	if missing(err) {
 		at, _ = at.Split()
 		h, err = p.folder(at)
 	}
+	return at, h, err
+}
+
+// ground returns what is known of the shared folder, or of the one that will hold it.
+func (s *session) ground(p *prepared) (Stat, error) {
+	at, h, err := p.ground()
 	if err != nil {
 		return Stat{}, fmt.Errorf("looking at the folder that will hold the shared one: %w", err)
 	}
@@ -286,6 +292,11 @@ func (s *session) home(ctx context.Context, p *prepared, scan *scanner, n node, 
 	if err := s.writable(p, h.Path); err != nil {
 		return h, err
 	}
+	if !h.Copies {
+		if h.Copies, err = s.mustCopy(p, h.Path); err != nil {
+			return h, err
+		}
+	}
 	for _, part := range p.task.Parts {
 		if s.mode == Symlink {
 			s.link(&h, n, part)
@@ -295,6 +306,30 @@ func (s *session) home(ctx context.Context, p *prepared, scan *scanner, n node, 
 		}
 	}
 	return h, nil
+}
+
+// mustCopy reports whether a node's folders cannot be renamed into the shared one, although both are on one device: a
+// mount is between them, which kernels before Linux 5.8 give no number, or it is one of layers. What else a file system
+// does not rename comes up when it is tried.
+func (s *session) mustCopy(p *prepared, path Path) (bool, error) {
+	_, ground, err := p.ground()
+	if err != nil {
+		return false, err
+	}
+	defer s.sys.Close(ground)
+	h, err := p.folder(path)
+	if err != nil {
+		return false, err
+	}
+	defer s.sys.Close(h)
+	if elsewhere(s.sys.Renames(h, ground)) {
+		return true, nil
+	}
+	if space, err := s.sys.Space(h); err != nil || !space.Layered {
+		return false, err
+	}
+	s.note("%s is on a file system of layers (overlayfs), which does not rename all folders: they are copied", p.show(path))
+	return true, nil
 }
 
 // writable looks whether the entries of a node's folder may be changed.
@@ -417,12 +452,7 @@ const nodeBytes = 4 << 10
 // room looks whether the disk holds what has to be copied.
 func (s *session) room(p *prepared) {
 	need := p.plan.Need
-	at := p.task.Shared
-	h, err := p.folder(at)
-	if missing(err) {
-		at, _ = at.Split()
-		h, err = p.folder(at)
-	}
+	at, h, err := p.ground()
 	if err != nil || need.Entries == 0 {
 		return
 	}

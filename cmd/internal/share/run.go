@@ -55,6 +55,11 @@ func (o *options) apply(ctx context.Context, s *session) error {
 			return s.resume(ctx, j, run)
 		}
 	}
+	return s.begin(ctx, j)
+}
+
+// begin makes a plan and does it. The journal is nil if there is none yet.
+func (s *session) begin(ctx context.Context, j *journal) error {
 	now := j.unused(time.Now())
 	p, err := s.prepared(ctx, now, j)
 	if p != nil {
@@ -82,7 +87,25 @@ func (o *options) apply(ctx context.Context, s *session) error {
 		return err
 	}
 	s.findings(p)
-	return s.execute(ctx, j, run, p.disk)
+	if err = s.execute(ctx, j, run, p.disk); elsewhere(err) && s.digest == "" && !s.copies {
+		return s.copyInstead(ctx, j, run, p.disk, err)
+	}
+	return err
+}
+
+// copyInstead takes back a run of which something could not be renamed, which a file system may not say before: layers,
+// quotas of projects and keys are each a reason. Then all of it is planned anew, with copies. Both are in the journal.
+func (s *session) copyInstead(ctx context.Context, j *journal, run *Run, d *disk, why error) error {
+	s.say("%v\nso all is taken back, and copied instead\n", why)
+	if err := newExecutor(ctx, d, j, run, func(Amount) {}).undo(ctx, false); err != nil {
+		return fmt.Errorf("%w\nundo again to go on", err)
+	}
+	s.copies, s.Findings = true, Findings{}
+	err := s.begin(ctx, j)
+	if j.current() == nil {
+		s.tidy(j)
+	}
+	return err
 }
 
 // errOvertaken is that another program has had the lock between the plan, or the look at the journal, and now.
@@ -177,7 +200,7 @@ func (s *session) execute(ctx context.Context, j *journal, run *Run, d *disk) er
 	meter.end()
 	if err != nil {
 		if elsewhere(err) {
-			return fmt.Errorf("%w: undo, then plan and apply with -copy", err)
+			return fmt.Errorf("%w: what is renamed must be in one mount, and one quota: undo, then plan and apply with -copy", err)
 		}
 		return fmt.Errorf("%w\nwhat is done is in the journal: apply again to go on, or undo", err)
 	}

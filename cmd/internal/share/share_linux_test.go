@@ -809,6 +809,95 @@ func (f fused) Space(h share.Handle) (share.Space, error) {
 	return space, err
 }
 
+// rooted is a system that renames nothing into the shared folder, which it does not say before.
+type rooted struct{ *mortal }
+
+func (r rooted) Rename(at share.Handle, name string, toAt share.Handle, to string) error {
+	if r.name(at) != "stage" && r.name(toAt) == "both" && to == "Metadata" {
+		return syscall.EXDEV
+	}
+	return r.mortal.Rename(at, name, toAt, to)
+}
+
+// TestCopiesWhereRenamesFail: what was renamed by then is taken back, and all is copied, unless one plan was asked for.
+func TestCopiesWhereRenamesFail(t *testing.T) {
+	h := newHouse(t, t.TempDir())
+	was := h.look()
+	plan, err := h.share(share.ThisSystem(), "plan")
+	h.must(err)
+	_, err = h.share(rooted{mortalAt(0, before)}, "apply", "-plan", digest(plan))
+	if !errors.Is(err, syscall.EXDEV) || !strings.Contains(err.Error(), "undo, then plan and apply with -copy") {
+		t.Errorf("one plan and no other: %v", err)
+	}
+	if out, err := h.share(share.ThisSystem(), "undo"); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	whole := rooted{mortalAt(0, before)}
+	out, err := h.share(whole, "apply")
+	if err != nil || !strings.Contains(out, "so all is taken back, and copied instead") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	want := withoutPoints(h.look())
+	if names, _ := filepath.Glob(h.of("one", "Metadata.pre-share-*")); len(names) != 1 {
+		t.Errorf("the original is %q, want it kept", names)
+	}
+	if out, err := h.share(share.ThisSystem(), "undo"); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if diff := cmp.Diff(withoutShared(was), withoutShared(h.look())); diff != "" {
+		t.Errorf("undone (-want +got):\n%s", diff)
+	}
+	h.checkTidied("undo", was, false)
+	for end := 3; end <= len(whole.calls); end += 13 {
+		h := newHouse(t, t.TempDir())
+		if _, err := h.share(rooted{mortalAt(end, after)}, "apply"); !errors.Is(err, errDead) {
+			t.Fatalf("call %d: %v, want it ended", end, err)
+		}
+		_, _ = h.share(share.ThisSystem(), "undo") // it may not have begun
+		if diff := cmp.Diff(withoutShared(was), withoutShared(h.look())); diff != "" {
+			t.Fatalf("ended after call %d, undone (-want +got):\n%s", end, diff)
+		}
+		if out, err := h.share(rooted{mortalAt(0, before)}, "apply"); err != nil {
+			t.Fatalf("ended after call %d, then all of it: %v\n%s", end, err, out)
+		}
+		if diff := cmp.Diff(want, withoutPoints(h.look())); diff != "" {
+			t.Fatalf("ended after call %d, then all of it (-want +got):\n%s", end, diff)
+		}
+	}
+}
+
+// TestPlanTriesRenames: what another mount is in the way of is copied, by a plan that does nothing.
+func TestPlanTriesRenames(t *testing.T) {
+	h := newHouse(t, t.TempDir())
+	was := h.look()
+	for name, sys := range map[string]share.System{"mounts": walled{share.ThisSystem()}, "layers": layered{share.ThisSystem()}} {
+		out, err := h.share(sys, "plan")
+		if err != nil || !strings.Contains(out, "\ncopy ") || strings.Contains(out, "(overlayfs)") != (name == "layers") {
+			t.Errorf("%s: %v, want copies\n%s", name, err, out)
+		}
+	}
+	if out, err := h.share(share.ThisSystem(), "plan"); err != nil || strings.Contains(out, "\ncopy ") {
+		t.Errorf("neither: %v, want no copies\n%s", err, out)
+	}
+	if diff := cmp.Diff(was, h.look()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// walled is a system with a mount between folders of one device, on a kernel that does not number mounts.
+type walled struct{ share.System }
+
+func (walled) Renames(_, _ share.Handle) error { return syscall.EXDEV }
+
+// layered is a system whose folders are of several layers.
+type layered struct{ share.System }
+
+func (l layered) Space(h share.Handle) (share.Space, error) {
+	space, err := l.System.Space(h)
+	space.Layered = true
+	return space, err
+}
+
 func TestUserSpaceIsTold(t *testing.T) {
 	h := newHouse(t, t.TempDir())
 	for _, sys := range []share.System{fused{share.ThisSystem()}, share.ThisSystem()} {

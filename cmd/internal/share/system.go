@@ -62,6 +62,7 @@ type Attr struct {
 type Space struct {
 	Bytes, Nodes int64 // Nodes is negative where there is no limit
 	ReadOnly     bool
+	Layered      bool // an overlayfs, where folders of a lower layer cannot be renamed
 	UserSpace    bool // a program keeps it, which need not have on a disk what it was asked to
 }
 
@@ -89,6 +90,7 @@ type System interface {
 	Readable(at Handle, name string) error
 	Writable(h Handle) error // whether a folder's entries may be changed
 	Space(h Handle) (Space, error)
+	Renames(from, to Handle) error // whether entries of a folder may be renamed into another, as far as mounts say
 
 	ReadAt(h Handle, p []byte, off int64) (int, error)
 	// Data returns the first run of data at or behind off, of a file that may have holes. The error is io.EOF if there

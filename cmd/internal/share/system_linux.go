@@ -192,12 +192,23 @@ func (kernel) Space(h Handle) (Space, error) {
 	space := Space{
 		Bytes: int64(s.Bavail) * int64(s.Bsize), Nodes: int64(s.Ffree), //nolint:gosec,unconvert // it fits; Bsize has 32 bits elsewhere
 		ReadOnly:  s.Flags&unix.ST_RDONLY != 0,
+		Layered:   s.Type == unix.OVERLAYFS_SUPER_MAGIC,
 		UserSpace: s.Type == unix.FUSE_SUPER_MAGIC,
 	}
 	if s.Files == 0 { // btrfs and others make nodes as they need them
 		space.Nodes = -1
 	}
 	return space, nil
+}
+
+// Renames tries to rename what is not there: that the folders are in two mounts is found before that nothing is there.
+func (kernel) Renames(from, to Handle) error {
+	const none = ".plexha-share: a name that nothing has"
+	err := again(func() error { return unix.Renameat2(int(from), none, int(to), none, unix.RENAME_NOREPLACE) })
+	if errors.Is(err, unix.EXDEV) {
+		return err
+	}
+	return nil // what else speaks against it, the operation says
 }
 
 func (kernel) ReadAt(h Handle, p []byte, off int64) (int, error) {
