@@ -92,6 +92,19 @@ func (s *shareStage) mount(options string) {
 	}
 }
 
+// over mounts something over a folder of the stage, until the test ends.
+func (s *shareStage) over(folder string, args ...string) {
+	s.t.Helper()
+	at := filepath.Join(s.root, folder)
+	if err := os.MkdirAll(at, 0o755); err != nil {
+		s.t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(s.t.Context(), "mount", append(args, at)...).CombinedOutput(); err != nil {
+		s.t.Fatalf("mounting: %v\n%s", err, out)
+	}
+	s.t.Cleanup(func() { _ = exec.Command("umount", "-l", at).Run() }) // the folder goes anyway
+}
+
 func (s *shareStage) unmount() {
 	_ = exec.Command("umount", "-l", filepath.Join(s.root, "both")).Run() // the folder goes anyway
 }
@@ -228,6 +241,58 @@ func TestShareIntoItself(t *testing.T) {
 	}
 	if diff := cmp.Diff(was, s.files("plex1")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestShareOverAMount: the plan says that it copies, although all is on one disk, and does nothing; apply and undo do what
+// they do elsewhere.
+func TestShareOverAMount(t *testing.T) {
+	gate.Need(t, gate.Root, gate.Tool("mount"))
+	s := newShareStage(t)
+	was := [2]map[string]string{s.files("plex1"), s.files("plex2")}
+	s.over("both", "--bind", t.TempDir())
+	plan, err := s.share("plan")
+	if err != nil || strings.Count(plan, "copy  ") < 3 || len(s.files("both")) > 0 {
+		t.Errorf("plan: %v, want copies\n%s", err, plan)
+	}
+	if out, err := s.share("apply"); err != nil || strings.Contains(out, "taken back") {
+		t.Errorf("apply: %v\n%s", err, out)
+	}
+	if out, err := s.share("undo"); err != nil {
+		t.Errorf("undo: %v\n%s", err, out)
+	}
+	if diff := cmp.Diff(was, [2]map[string]string{s.files("plex1"), s.files("plex2")}); diff != "" {
+		t.Errorf("after the undo (-want +got):\n%s", diff)
+	}
+}
+
+// TestShareOfLayers: what cannot be renamed at all is told before, and is as it was afterwards.
+func TestShareOfLayers(t *testing.T) {
+	gate.Need(t, gate.Root, gate.Tool("mount"))
+	s := newShareStage(t)
+	disk := t.TempDir()
+	tmpfs := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "tmpfs", disk) // layers are not on layers, as of a container
+	if out, err := tmpfs.CombinedOutput(); err != nil {
+		t.Fatalf("mounting: %v\n%s", err, out)
+	}
+	t.Cleanup(func() { _ = exec.Command("umount", "-l", disk).Run() }) // the folder goes anyway
+	upper, work := filepath.Join(disk, "upper"), filepath.Join(disk, "work")
+	for _, dir := range []string{upper, work} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.over(".", "-t", "overlay", "-o", fmt.Sprintf("redirect_dir=off,lowerdir=%s,upperdir=%s,workdir=%s", s.root, upper, work), "overlay")
+	was := s.files(".")
+	if out, err := s.share("plan"); err != nil || strings.Count(out, "is on a file system of layers (overlayfs)") != 2 {
+		t.Errorf("plan: %v\n%s", err, out)
+	}
+	if out, err := s.share("apply"); err == nil || !strings.Contains(out, "so all is taken back\n") ||
+		!strings.Contains(out, "name the folder on the disk itself") {
+		t.Errorf("apply: %v\n%s", err, out)
+	}
+	if diff := cmp.Diff(was, s.files(".")); diff != "" {
+		t.Errorf("after all was taken back (-want +got):\n%s", diff)
 	}
 }
 

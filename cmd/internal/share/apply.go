@@ -138,11 +138,17 @@ func (x *executor) places() []Path {
 // explain says at which operation an error came.
 func (x *executor) explain(o *Op, err error) error {
 	err = fmt.Errorf("%s: %w", o.text(x.show), err)
+	if elsewhere(err) && o.Do == MoveEntry && o.To.Within(x.run.Shared) && !o.From.Within(x.run.Shared) {
+		return fmt.Errorf("%w: %w", err, errAcross)
+	}
 	if noRoom(err) {
 		return fmt.Errorf("%w: make room and apply again, which goes on from here, or undo", err)
 	}
 	return err
 }
+
+// errAcross is that a file system does not rename what a plan has it rename into the shared folder.
+var errAcross = errors.New("what is renamed must be in one mount, and of one quota: undo, then plan and apply with -copy")
 
 // stageAll makes the copies of a batch, aside, and has them on the disk.
 func (x *executor) stageAll(begin, end int) error {

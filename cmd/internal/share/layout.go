@@ -292,11 +292,11 @@ func (s *session) home(ctx context.Context, p *prepared, scan *scanner, n node, 
 	if err := s.writable(p, h.Path); err != nil {
 		return h, err
 	}
-	if !h.Copies {
-		if h.Copies, err = s.mustCopy(p, h.Path); err != nil {
-			return h, err
-		}
+	walled, err := s.walled(p, h.Path)
+	if err != nil {
+		return h, err
 	}
+	h.Copies = h.Copies || walled
 	for _, part := range p.task.Parts {
 		if s.mode == Symlink {
 			s.link(&h, n, part)
@@ -308,10 +308,9 @@ func (s *session) home(ctx context.Context, p *prepared, scan *scanner, n node, 
 	return h, nil
 }
 
-// mustCopy reports whether a node's folders cannot be renamed into the shared one, although both are on one device: a
-// mount is between them, which kernels before Linux 5.8 give no number, or it is one of layers. What else a file system
-// does not rename comes up when it is tried.
-func (s *session) mustCopy(p *prepared, path Path) (bool, error) {
+// walled reports whether a mount is between a node's folder and the shared one: kernels before Linux 5.8 give mounts no
+// number. What else a file system does not rename comes up when it is tried.
+func (s *session) walled(p *prepared, path Path) (bool, error) {
 	_, ground, err := p.ground()
 	if err != nil {
 		return false, err
@@ -322,14 +321,7 @@ func (s *session) mustCopy(p *prepared, path Path) (bool, error) {
 		return false, err
 	}
 	defer s.sys.Close(h)
-	if elsewhere(s.sys.Renames(h, ground)) {
-		return true, nil
-	}
-	if space, err := s.sys.Space(h); err != nil || !space.Layered {
-		return false, err
-	}
-	s.note("%s is on a file system of layers (overlayfs), which does not rename all folders: they are copied", p.show(path))
-	return true, nil
+	return elsewhere(s.sys.Renames(h, ground)), nil
 }
 
 // writable looks whether the entries of a node's folder may be changed.
@@ -349,6 +341,9 @@ func (s *session) writable(p *prepared, path Path) error {
 	s.userSpace(p, path, space)
 	if space.ReadOnly {
 		s.refuse("%s is on a file system that is mounted read-only", p.show(path))
+	}
+	if s.layered = s.layered || space.Layered; space.Layered {
+		s.note("%s is on a file system of layers (overlayfs), which may not rename its folders: then all is taken back", p.show(path))
 	}
 	return nil
 }

@@ -87,26 +87,34 @@ func (s *session) begin(ctx context.Context, j *journal) error {
 		return err
 	}
 	s.findings(p)
-	if err = s.execute(ctx, j, run, p.disk); elsewhere(err) && s.digest == "" && !s.copies {
+	if err = s.execute(ctx, j, run, p.disk); errors.Is(err, errAcross) && s.digest == "" {
 		return s.copyInstead(ctx, j, run, p.disk, err)
 	}
 	return err
 }
 
-// copyInstead takes back a run of which something could not be renamed, which a file system may not say before: layers,
-// quotas of projects and keys are each a reason. Then all of it is planned anew, with copies. Both are in the journal.
+// copyInstead takes back a run of which something could not be renamed, which a file system may not say before: quotas of
+// projects and keys are each a reason. Then all of it is planned anew, with copies. Both are in the journal.
 func (s *session) copyInstead(ctx context.Context, j *journal, run *Run, d *disk, why error) error {
-	s.say("%v\nso all is taken back, and copied instead\n", why)
+	s.say("%v\nso all is taken back\n", why)
 	if err := newExecutor(ctx, d, j, run, func(Amount) {}).undo(ctx, false); err != nil {
 		return fmt.Errorf("%w\nundo again to go on", err)
 	}
-	s.copies, s.Findings = true, Findings{}
-	err := s.begin(ctx, j)
+	err := errLayers
+	if !s.layered {
+		s.say("and copied instead\n")
+		s.copies, s.Findings = true, Findings{}
+		err = s.begin(ctx, j)
+	}
 	if j.current() == nil {
 		s.tidy(j)
 	}
 	return err
 }
+
+// errLayers is that neither a rename into the shared folder nor one that keeps an original can be done.
+var errLayers = errors.New("nothing is shared: a file system of layers (overlayfs) renames no folder of a lower one: " +
+	"name the folder on the disk itself")
 
 // errOvertaken is that another program has had the lock between the plan, or the look at the journal, and now.
 var errOvertaken = errors.New("nothing was done: another plexctl share came first: see plexctl share status, then try again")
@@ -199,8 +207,8 @@ func (s *session) execute(ctx context.Context, j *journal, run *Run, d *disk) er
 	err := x.apply(ctx)
 	meter.end()
 	if err != nil {
-		if elsewhere(err) {
-			return fmt.Errorf("%w: what is renamed must be in one mount, and one quota: undo, then plan and apply with -copy", err)
+		if errors.Is(err, errAcross) {
+			return err
 		}
 		return fmt.Errorf("%w\nwhat is done is in the journal: apply again to go on, or undo", err)
 	}

@@ -187,6 +187,8 @@ type session struct {
 	*options
 	Findings
 
+	layered bool // some node's folder is on a file system that may not rename it, and does not say so before
+
 	sys  System
 	out  io.Writer
 	errw io.Writer
