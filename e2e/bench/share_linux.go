@@ -32,7 +32,8 @@ func makeLibrary(args []string) error {
 				return err
 			}
 		}
-		if err := os.WriteFile(filepath.Join(dir, strconv.Itoa(i)), content[:1+i%len(content)], 0o644); err != nil { //nolint:gosec // as Plex does
+		name := filepath.Join(dir, strconv.Itoa(i))
+		if err := os.WriteFile(name, content[:1+i%len(content)], 0o644); err != nil { //nolint:gosec // as Plex does
 			return err
 		}
 	}

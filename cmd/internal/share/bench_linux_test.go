@@ -119,7 +119,8 @@ func measure(b *testing.B, root string, command func(to string) *exec.Cmd, synce
 		if err != nil {
 			b.Fatalf("%v\n%s", err, out)
 		}
-		memory = max(memory, int64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss))
+		used := cmd.ProcessState.SysUsage().(*syscall.Rusage)
+		memory = max(memory, int64(used.Maxrss)) //nolint:unconvert // it has 32 bits elsewhere
 		undo(b, root, to)
 		b.StartTimer()
 	}

@@ -168,7 +168,7 @@ func (c *copier) entries(names []string, from, to spot) error {
 	beside.Wait()
 	select {
 	case other := <-failed:
-		return cmp.Or(err, other) //nolint:errorlint // the first one
+		return cmp.Or(err, other)
 	default:
 		return err
 	}

@@ -173,8 +173,12 @@ func TestOrderOfUndo(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	want := []call{
-		{"syncdisk", m.calls[len(m.calls)-6].at}, {"write", "journal"}, {"sync", "journal"},
-		{"remove", "journal"}, {"remove", ".plexha-share"}, {"remove", "both"},
+		{"syncdisk", m.calls[len(m.calls)-6].at},
+		{"write", "journal"},
+		{"sync", "journal"},
+		{"remove", "journal"},
+		{"remove", ".plexha-share"},
+		{"remove", "both"},
 	}
 	if diff := cmp.Diff(want, m.calls[len(m.calls)-6:], cmp.AllowUnexported(call{})); diff != "" {
 		t.Errorf("the last calls (-want +got):\n%s", diff)

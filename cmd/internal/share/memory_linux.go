@@ -44,7 +44,8 @@ func untouched(smaps io.Reader, file string) (all []mapping) {
 		var rights, offset, device, node string
 		if n, _ := fmt.Sscanf(line, "%x-%x %s %s %s %s", &next.from, &next.to, &rights, &offset, &device, &node); n == 6 {
 			_, name, _ := strings.Cut(line, " "+node+" ")
-			at, ours = next, file != "" && strings.TrimSpace(name) == file && strings.HasPrefix(rights, "r-") && strings.HasSuffix(rights, "p")
+			fixed := strings.HasPrefix(rights, "r-") && strings.HasSuffix(rights, "p")
+			at, ours = next, fixed && file != "" && strings.TrimSpace(name) == file
 		} else if kb, ok := strings.CutPrefix(line, "Anonymous:"); ok && ours && strings.TrimSpace(kb) == "0 kB" {
 			all = append(all, at)
 		}

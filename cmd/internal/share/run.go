@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"plexha/cmd/internal/command"
@@ -87,6 +88,7 @@ func (s *session) begin(ctx context.Context, j *journal) error {
 		return err
 	}
 	s.findings(p)
+	p.forget()
 	if err = s.execute(ctx, j, run, p.disk); errors.Is(err, errAcross) && s.digest == "" {
 		return s.copyInstead(ctx, j, run, p.disk, err)
 	}
@@ -115,6 +117,13 @@ func (s *session) copyInstead(ctx context.Context, j *journal, run *Run, d *disk
 // errLayers is that neither a rename into the shared folder nor one that keeps an original can be done.
 var errLayers = errors.New("nothing is shared: a file system of layers (overlayfs) renames no folder of a lower one: " +
 	"name the folder on the disk itself")
+
+// forget frees the trees: what is to be done is in the plan, and a large library may take hours.
+func (p *prepared) forget() {
+	p.task, p.plan = nil, nil
+	debug.SetGCPercent(100)
+	debug.FreeOSMemory()
+}
 
 // errOvertaken is that another program has had the lock between the plan, or the look at the journal, and now.
 var errOvertaken = errors.New("nothing was done: another plexctl share came first: see plexctl share status, then try again")
