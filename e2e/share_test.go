@@ -365,7 +365,7 @@ func TestReadmeShare(t *testing.T) {
 		}
 		if args[2] == "apply" {
 			for _, node := range []string{"plex1", "plex2"} {
-				if _, ok := s.files("mnt")["/docker/data/plex-shared/Metadata/Movies/a/"+node+".bundle/poster.jpg"]; !ok {
+				if _, ok := s.files("mnt/docker/data/plex-shared")["/Metadata/Movies/a/"+node+".bundle/poster.jpg"]; !ok {
 					t.Errorf("the poster of %s is not shared", node)
 				}
 			}
