@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // What a batch holds at most. The disk is written to once for each batch before its copies get their names, and once
@@ -138,6 +139,9 @@ func (x *executor) places() []Path {
 // explain says at which operation an error came.
 func (x *executor) explain(o *Op, err error) error {
 	err = fmt.Errorf("%s: %w", o.text(x.show), err)
+	if elsewhere(err) && o.Do == MoveEntry && strings.HasSuffix(string(o.To), kept+x.run.Stamp) {
+		return fmt.Errorf("%w: %w", err, errAside)
+	}
 	if elsewhere(err) && o.Do == MoveEntry && o.To.Within(x.run.Shared) && !o.From.Within(x.run.Shared) {
 		return fmt.Errorf("%w: %w", err, errAcross)
 	}
@@ -149,6 +153,9 @@ func (x *executor) explain(o *Op, err error) error {
 
 // errAcross is that a file system does not rename what a plan has it rename into the shared folder.
 var errAcross = errors.New("what is renamed must be in one mount, and of one quota: undo, then plan and apply with -copy")
+
+// errAside is that a file system does not rename an original that is to be kept.
+var errAside = errors.New("its file system does not rename what is to be kept there: undo, and name the folder on the disk itself")
 
 // stageAll makes the copies of a batch, aside, and has them on the disk.
 func (x *executor) stageAll(begin, end int) error {
@@ -306,7 +313,7 @@ func (x *executor) makeFolder(o *Op, maybe bool) error {
 			if st, e := x.sys.Stat(at, name); e != nil || st.Type != Folder || st.Node == o.Node {
 				return errors.Join(err, e)
 			}
-			err = nil
+			err = x.stillEmpty(o, at, name)
 		}
 		if err != nil {
 			return err
@@ -322,6 +329,23 @@ func (x *executor) makeFolder(o *Op, maybe bool) error {
 		}
 		return x.sys.Chmod(h, o.Mode)
 	})
+}
+
+// stillEmpty returns an error if a server has used a mount point since it was made, or has made it itself.
+func (x *executor) stillEmpty(o *Op, at Handle, name string) error {
+	if !o.Point {
+		return nil
+	}
+	h, err := x.sys.OpenFolder(at, name)
+	if err != nil {
+		return err
+	}
+	defer x.sys.Close(h)
+	names, err := x.sys.Names(h)
+	if err == nil && len(names) > 0 {
+		err = errAppeared
+	}
+	return err
 }
 
 func (x *executor) move(o *Op) error {
@@ -428,29 +452,4 @@ func (x *executor) clear() error {
 		return nil
 	}
 	return err
-}
-
-// removeAll removes an entry with all that is below it.
-func (x *executor) removeAll(at Handle, name string) error {
-	st, err := x.sys.Stat(at, name)
-	if err != nil {
-		return err
-	}
-	if st.Type == Folder {
-		h, err := x.sys.OpenFolder(at, name)
-		if err != nil {
-			return err
-		}
-		defer x.sys.Close(h)
-		names, err := x.sys.Names(h)
-		if err != nil {
-			return err
-		}
-		for _, below := range names {
-			if err := x.removeAll(h, below); err != nil {
-				return err
-			}
-		}
-	}
-	return x.sys.Remove(at, name, st.Type)
 }

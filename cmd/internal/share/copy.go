@@ -2,7 +2,6 @@ package share
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -128,6 +127,11 @@ func (c *copier) folderOf(from, to spot, st Stat) error {
 		return err
 	}
 	slices.Sort(names)
+	if c.resume {
+		if err := c.clean(h, names, toH); err != nil {
+			return err
+		}
+	}
 	if err := c.entries(names, spot{h, "", from.path()}, spot{toH, "", to.path()}); err != nil {
 		return err
 	}
@@ -137,6 +141,32 @@ func (c *copier) folderOf(from, to spot, st Stat) error {
 	c.moved(Amount{Entries: 1})
 	return c.dress(h, toH, st)
 }
+
+// clean removes from a copy that was cut short what its original does not hold by now, or holds as something else.
+func (c *copier) clean(from Handle, names []string, to Handle) error {
+	there, err := c.sys.Names(to)
+	if err != nil {
+		return err
+	}
+	for _, name := range there {
+		if _, found := slices.BinarySearch(names, name); found {
+			origin, err := c.sys.Stat(from, name)
+			if err != nil {
+				return within(name, err)
+			}
+			if st, err := c.sys.Stat(to, name); err != nil || st.Type == origin.Type {
+				continue // who copies it comes upon an error as well
+			}
+		}
+		if err := c.removeAll(to, name); err != nil {
+			return within(name, err)
+		}
+	}
+	return nil
+}
+
+// errElsewhere has a folder be given up whose copy has failed beside.
+var errElsewhere = errors.New("given up")
 
 // entries copies what a folder holds, and each folder in there beside the rest while a hand is free. It returns when all
 // of it is done, or given up.
@@ -151,7 +181,10 @@ func (c *copier) entries(names []string, from, to spot) error {
 		return nil
 	}
 	err := c.each(names, from, func(name string, st Stat) error {
-		if st.Type != Folder || len(failed) > 0 || !c.free() {
+		if len(failed) > 0 {
+			return errElsewhere
+		}
+		if st.Type != Folder || !c.free() {
 			return copied(name, st)
 		}
 		beside.Go(func() {
@@ -168,7 +201,10 @@ func (c *copier) entries(names []string, from, to spot) error {
 	beside.Wait()
 	select {
 	case other := <-failed:
-		return cmp.Or(err, other)
+		if err == nil || errors.Is(err, errElsewhere) {
+			return other
+		}
+		return err
 	default:
 		return err
 	}
@@ -177,6 +213,9 @@ func (c *copier) entries(names []string, from, to spot) error {
 // each calls a function with each entry of a folder, until it returns an error.
 func (c *copier) each(names []string, in spot, do func(name string, st Stat) error) error {
 	for _, name := range names {
+		if c.ctx.Err() != nil {
+			return context.Cause(c.ctx)
+		}
 		st, err := c.sys.Stat(in.at, name)
 		if err == nil {
 			err = do(name, st)
@@ -203,6 +242,9 @@ func (c *copier) complete(from Handle, names []string, to Handle) error {
 	there, err := c.sys.Names(to)
 	if err != nil || len(there) == len(names) || len(there) == len(names)-c.specials(from, names) {
 		return err
+	}
+	if len(there) > len(names) {
+		return errChanged
 	}
 	return fmt.Errorf("of its %d names %d are in the copy: a file system that takes upper and lower case for the same cannot hold it",
 		len(names), len(there))

@@ -132,3 +132,28 @@ func (d *disk) sync(folders ...Path) error {
 	}
 	return nil
 }
+
+// removeAll removes an entry with all that is below it.
+func (d *disk) removeAll(at Handle, name string) error {
+	st, err := d.sys.Stat(at, name)
+	if err != nil {
+		return err
+	}
+	if st.Type == Folder {
+		h, err := d.sys.OpenFolder(at, name)
+		if err != nil {
+			return err
+		}
+		defer d.sys.Close(h)
+		names, err := d.sys.Names(h)
+		if err != nil {
+			return err
+		}
+		for _, below := range names {
+			if err := d.removeAll(h, below); err != nil {
+				return err
+			}
+		}
+	}
+	return d.sys.Remove(at, name, st.Type)
+}

@@ -34,10 +34,12 @@ func executable() string {
 type mapping struct{ from, to uintptr }
 
 // untouched returns the mappings of a file, of those that an smaps of proc(5) tells of, that hold nothing but what is in
-// the file: they cannot be written, and never were, as those are in which a linker's relocations stand.
+// the file: they cannot be written, and never were, as those are in which a linker's relocations stand, be it in memory or
+// swapped out.
 func untouched(smaps io.Reader, file string) (all []mapping) {
 	var at mapping
 	ours := false
+	none := func(kb string) bool { return strings.TrimSpace(kb) == "0 kB" }
 	for lines := bufio.NewScanner(smaps); lines.Scan(); {
 		line := lines.Text()
 		var next mapping
@@ -46,7 +48,9 @@ func untouched(smaps io.Reader, file string) (all []mapping) {
 			_, name, _ := strings.Cut(line, " "+node+" ")
 			fixed := strings.HasPrefix(rights, "r-") && strings.HasSuffix(rights, "p")
 			at, ours = next, fixed && file != "" && strings.TrimSpace(name) == file
-		} else if kb, ok := strings.CutPrefix(line, "Anonymous:"); ok && ours && strings.TrimSpace(kb) == "0 kB" {
+		} else if kb, ok := strings.CutPrefix(line, "Anonymous:"); ok {
+			ours = ours && none(kb)
+		} else if kb, ok := strings.CutPrefix(line, "Swap:"); ok && ours && none(kb) { // behind the other
 			all = append(all, at)
 		}
 	}

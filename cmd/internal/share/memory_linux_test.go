@@ -13,23 +13,32 @@ import (
 )
 
 // smaps is what proc(5) has of a program: its text, what a linker has written before it was made read-only, its data,
-// a library.
+// relocations that are swapped out, a library.
 const smaps = `00400000-03a2c000 r-xp 00000000 fe:00 1234                               /usr/bin/a program
 Size:              55472 kB
 Private_Dirty:         0 kB
 Anonymous:             0 kB
+Swap:                  0 kB
 VmFlags: rd ex mr mw me
 03a2c000-03b00000 r--p 0362b000 fe:00 1234                               /usr/bin/a program
 Private_Dirty:        12 kB
 Anonymous:            12 kB
+Swap:                  0 kB
 03b00000-03c00000 rw-p 036ff000 fe:00 1234                               /usr/bin/a program
 Anonymous:             0 kB
+Swap:                  0 kB
 03c00000-03d00000 r--s 037ff000 fe:00 1234                               /usr/bin/a program
 Anonymous:             0 kB
+Swap:                  0 kB
 c000000000-c000400000 rw-p 00000000 00:00 0 
 Anonymous:             0 kB
+Swap:                  0 kB
+04000000-04100000 r--p 03aff000 fe:00 1234                               /usr/bin/a program
+Anonymous:             0 kB
+Swap:                 12 kB
 7f0000000000-7f0000010000 r--p 00000000 fe:00 99                         /usr/lib/libc.so.6
 Anonymous:             0 kB
+Swap:                  0 kB
 `
 
 // TestUntouched: only what comes back from the program's file is taken out of memory.

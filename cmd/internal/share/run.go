@@ -89,7 +89,7 @@ func (s *session) begin(ctx context.Context, j *journal) error {
 	}
 	s.findings(p)
 	p.forget()
-	if err = s.execute(ctx, j, run, p.disk); errors.Is(err, errAcross) && s.digest == "" {
+	if err = s.execute(ctx, j, run, p.disk); (errors.Is(err, errAcross) || errors.Is(err, errAside)) && s.digest == "" {
 		return s.copyInstead(ctx, j, run, p.disk, err)
 	}
 	return err
@@ -103,7 +103,7 @@ func (s *session) copyInstead(ctx context.Context, j *journal, run *Run, d *disk
 		return fmt.Errorf("%w\nundo again to go on", err)
 	}
 	err := errLayers
-	if !s.layered {
+	if !s.layered && !s.copies {
 		s.say("and copied instead\n")
 		s.copies, s.Findings = true, Findings{}
 		err = s.begin(ctx, j)

@@ -908,3 +908,98 @@ func TestUserSpaceIsTold(t *testing.T) {
 		}
 	}
 }
+
+// TestResumeAfterChanges: originals that have changed since an apply was cut short are copied as they are by now.
+func TestResumeAfterChanges(t *testing.T) {
+	h := newBareHouse(t, "one", "two")
+	for _, name := range []string{"a", "b", "c/d", "e"} {
+		h.put("one/"+library+"/Media/x/"+name, name, 2)
+	}
+	h.put("two/"+library+"/Media/y", "y", 2)
+	staged := func() bool {
+		names, _ := filepath.Glob(filepath.Join(h.root, "both", ".plexha-share", "stage", "*", "x", "e"))
+		return len(names) > 0
+	}
+	for end := 1; !staged(); end++ {
+		if _, err := h.share(mortalAt(end, before), "apply", "-copy"); !errors.Is(err, errDead) {
+			t.Fatalf("nothing was left half copied: %v", err)
+		}
+	}
+	x := h.of("one", "Media", "x")
+	h.must(os.Remove(filepath.Join(x, "a")))
+	h.must(os.Remove(filepath.Join(x, "b")))
+	h.must(os.RemoveAll(filepath.Join(x, "c")))
+	h.put("one/"+library+"/Media/x/b/c", "a folder by now", 3)
+	h.put("one/"+library+"/Media/x/c", "a file by now", 3)
+	if out, err := h.share(share.ThisSystem(), "apply"); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	var got []string
+	for _, name := range []string{"b/c", "c", "e"} {
+		got = append(got, h.read("both/Media/x/"+name))
+	}
+	if diff := cmp.Diff([]string{"a folder by now", "a file by now", "e"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if _, err := os.Lstat(filepath.Join(h.root, "both", "Media", "x", "a")); err == nil {
+		t.Error("what was removed is shared")
+	}
+}
+
+// TestMountPointInUse: a folder that a server has made where a mount point shall be is the server's.
+func TestMountPointInUse(t *testing.T) {
+	for end := 1; ; end++ {
+		h := newBareHouse(t, "one", "two")
+		h.put("one/"+library+"/Media/x", "x", 2)
+		_, err := h.share(mortalAt(end, before), "apply")
+		if err == nil {
+			return
+		}
+		own := h.of("two", "Media")
+		if _, err := os.Lstat(own); err == nil {
+			continue
+		}
+		h.put("two/"+library+"/Media/own", "of a server", 3)
+		if out, err := h.share(share.ThisSystem(), "apply"); strings.Contains(out, "goes on") && err == nil {
+			t.Fatalf("ended at call %d: %v\n%s", end, err, out)
+		}
+		if out, err := h.share(share.ThisSystem(), "undo"); err != nil && !strings.Contains(err.Error(), "nothing was shared") {
+			t.Fatalf("ended at call %d: %v\n%s", end, err, out)
+		}
+		if got := h.read("two/" + library + "/Media/own"); got != "of a server" {
+			t.Errorf("ended at call %d: the server's file holds %q", end, got)
+		}
+	}
+}
+
+// broken is a disk that does not give files of a name away.
+type broken struct {
+	share.System
+
+	file string
+}
+
+func (b broken) OpenFile(at share.Handle, name string) (share.Handle, error) {
+	if name == b.file {
+		return share.None, syscall.EIO
+	}
+	return b.System.OpenFile(at, name)
+}
+
+// TestErrorBesideEndsAFolder: the rest of a folder is not copied for hours once one in there has failed.
+func TestErrorBesideEndsAFolder(t *testing.T) {
+	h := newBareHouse(t, "one")
+	h.beside = 2
+	for i := range 200 {
+		h.put(fmt.Sprintf("one/%s/Media/%03d/f", library, i), "x", 2)
+	}
+	h.put("one/"+library+"/Media/000/bad", "x", 2)
+	_, err := h.share(broken{share.ThisSystem(), "bad"}, "apply", "-copy")
+	if err == nil || !strings.Contains(err.Error(), "000/bad: input/output error") {
+		t.Fatal(err)
+	}
+	copied, _ := filepath.Glob(filepath.Join(h.root, "both", ".plexha-share", "stage", "*", "*", "f"))
+	if len(copied) > 100 {
+		t.Errorf("%d folders are copied after: %v", len(copied), err)
+	}
+}

@@ -125,7 +125,7 @@ func (s *scanner) read(ctx context.Context, at Handle, e *Entry) error {
 	case Folder:
 		return s.readFolder(ctx, at, e)
 	case File:
-		if e.Stat.Mode&worldReads != 0 {
+		if e.Stat.Mode&allRead == allRead {
 			return nil // a look at 100,000 files takes its time
 		}
 		if err := s.sys.Readable(at, e.Name); err != nil {
@@ -142,8 +142,8 @@ func (s *scanner) read(ctx context.Context, at Handle, e *Entry) error {
 	return err
 }
 
-// worldReads is the permission of everybody to read a file.
-const worldReads = 0o004
+// allRead is the permission of everybody to read a file, its owner among them.
+const allRead = 0o444
 
 func (s *scanner) readFolder(ctx context.Context, at Handle, e *Entry) error {
 	if ctx.Err() != nil {

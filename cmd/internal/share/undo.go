@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,7 +16,11 @@ var errLeft = errors.New("not all is where it was")
 // undo takes the run back, from its last operation to its first. Each is looked at: what was not done needs nothing.
 // Unless all is where it was, and that is not given up, the run is not called undone, and another undo tries again.
 func (x *executor) undo(ctx context.Context, giveUp bool) error {
-	if err := x.beginUndo(giveUp); err != nil {
+	err := x.beginUndo(giveUp)
+	if noRoom(err) { // copies that have no name yet make some
+		err = errors.Join(x.clear(), x.beginUndo(giveUp))
+	}
+	if err != nil {
 		return err
 	}
 	for i := range x.run.Ops[x.run.Tried:] { // these are not to be waited for
@@ -174,6 +179,10 @@ func (x *executor) unmakeFolder(i int, certain bool) error {
 	if (x.again || !certain) && x.isOriginal(i) {
 		return nil
 	}
+	if moved := i > 0 && x.run.Ops[i-1].Do == MoveEntry && x.run.Ops[i-1].From == o.To; !moved && !certain {
+		x.note("%s stays: it is not empty, and may be a server's", x.show(o.To))
+		return nil
+	}
 	aside := o.To + Path(".since-share-"+x.run.Stamp)
 	x.note("%s is not empty: what was written there since is now %s", x.show(o.To), x.show(aside))
 	return x.rename(o.To, aside)
@@ -214,8 +223,8 @@ func (x *executor) moveBack(i int, st Stat, there, certain bool) error {
 		return nil
 	}
 	grown, err := x.grown(o, st)
-	if err != nil {
-		return err
+	if err != nil { // it is only told
+		x.note("what %s holds cannot be counted: %v", x.show(o.From), err)
 	}
 	err = x.rename(o.To, o.From)
 	if exists(err) || missing(err) {
@@ -352,8 +361,14 @@ func (c *copier) drop(from, to spot) (stay int64, err error) {
 	if err != nil {
 		return 0, err
 	}
+	if origin, err := c.sys.Stat(from.at, from.name); err == nil && isOne(origin, st) {
+		return 1, nil // there is no copy: something is mounted over it
+	}
 	if st.Type != Folder {
 		same, err := c.same(from, to)
+		if errors.Is(err, fs.ErrPermission) { // nor can it be compared
+			return 1, nil
+		}
 		if err != nil || !same {
 			return 1, err
 		}
@@ -365,6 +380,9 @@ func (c *copier) drop(from, to spot) (stay int64, err error) {
 	}
 	defer c.sys.Close(fromH)
 	toH, err := c.sys.OpenFolder(to.at, to.name)
+	if errors.Is(err, fs.ErrPermission) {
+		return 1, nil
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -384,6 +402,11 @@ func (c *copier) drop(from, to spot) (stay int64, err error) {
 		return stay, nil
 	}
 	return 0, c.sys.Remove(to.at, to.name, Folder)
+}
+
+// isOne reports whether two entries are the same one. Two names of one file are two.
+func isOne(a, b Stat) bool {
+	return a.Device == b.Device && a.Node == b.Node && (a.Type == Folder || a.Links < 2)
 }
 
 // same reports whether a copy, with all that is below it, has the content of its original.

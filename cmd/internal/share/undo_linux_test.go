@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -184,4 +185,120 @@ func TestOtherInodes(t *testing.T) {
 	if went == 0 {
 		t.Error("none went on")
 	}
+}
+
+// shut is a system on which nobody may open folders of a name, whoever asks.
+type shut struct {
+	share.System
+
+	folder string
+}
+
+func (s shut) OpenFolder(at share.Handle, name string) (share.Handle, error) {
+	if name == s.folder {
+		return share.None, syscall.EACCES
+	}
+	return s.System.OpenFolder(at, name)
+}
+
+// TestUndoOfWhatCannotBeRead: servers may run as somebody else, whose new folders are theirs alone. What was renamed goes
+// back with them; what was copied stays with them.
+func TestUndoOfWhatCannotBeRead(t *testing.T) {
+	for _, c := range []struct {
+		name, says string
+		flags      []string
+	}{
+		{"renamed", "cannot be counted: new: permission denied", nil},
+		{"copied", "stays: ", []string{"-copy"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := newHouse(t, t.TempDir())
+			if _, err := h.share(share.ThisSystem(), "apply", c.flags...); err != nil {
+				t.Fatal(err)
+			}
+			h.put("both/Media/new/file", "of a server", 9)
+			out, err := h.share(shut{share.ThisSystem(), "new"}, "undo")
+			if err != nil || !strings.Contains(out, c.says) {
+				t.Errorf("%v\n%s", err, out)
+			}
+			if got := h.read("one/" + library + "/Media/localhost/one/index.bif"); !strings.HasPrefix(got, "one") {
+				t.Errorf("the original holds %.10q", got)
+			}
+			if c.flags == nil {
+				h.read("one/" + library + "/Media/new/file")
+			} else {
+				h.read("both/Media/new/file")
+			}
+		})
+	}
+}
+
+// mirror is a system on which each file of some name is the same one, as if an original were mounted over its copy.
+type mirror struct {
+	share.System
+
+	file string
+}
+
+func (m mirror) Stat(at share.Handle, name string) (share.Stat, error) {
+	st, err := m.System.Stat(at, name)
+	if err == nil && name == m.file {
+		st.Device, st.Node, st.Links = 1, 1, 1
+	}
+	return st, err
+}
+
+// TestUndoRemovesNoOriginal: what is called a copy may be the original itself, if that is mounted there.
+func TestUndoRemovesNoOriginal(t *testing.T) {
+	h := newHouse(t, t.TempDir())
+	if _, err := h.share(share.ThisSystem(), "apply", "-copy"); err != nil {
+		t.Fatal(err)
+	}
+	out, err := h.share(mirror{share.ThisSystem(), "index.bif"}, "undo")
+	if err != nil || !strings.Contains(out, "stay") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	for _, name := range []string{"one/" + library + "/Media/localhost/one/index.bif", "both/Media/localhost/one/index.bif"} {
+		if got := h.read(name); !strings.HasPrefix(got, "one") {
+			t.Errorf("%s holds %.10q", name, got)
+		}
+	}
+}
+
+// TestUndoMakesRoom: on a full disk the copies that have no name yet go first.
+func TestUndoMakesRoom(t *testing.T) {
+	h := newHouse(t, t.TempDir())
+	was := withoutShared(h.look())
+	for end := 1; ; end++ {
+		if _, err := h.share(mortalAt(end, before), "apply", "-copy"); !errors.Is(err, errDead) {
+			t.Fatalf("no copy was without a name: %v", err)
+		}
+		if staged, _ := filepath.Glob(filepath.Join(h.root, "both", ".plexha-share", "stage", "*")); len(staged) > 0 {
+			break
+		}
+		if _, err := h.share(share.ThisSystem(), "undo"); err != nil && !strings.Contains(err.Error(), "nothing was shared") {
+			t.Fatal(err)
+		}
+	}
+	sys := &cramped{System: share.ThisSystem(), stage: filepath.Join(h.root, "both", ".plexha-share", "stage")}
+	if out, err := h.share(sys, "undo"); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if diff := cmp.Diff(was, withoutShared(h.look())); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// cramped is a disk that has no room as long as copies without a name are there.
+type cramped struct {
+	share.System
+
+	stage string
+}
+
+func (c *cramped) WriteAt(h share.Handle, p []byte, off int64) error {
+	if staged, _ := filepath.Glob(filepath.Join(c.stage, "*")); len(staged) > 0 {
+		return syscall.ENOSPC
+	}
+	return c.System.WriteAt(h, p, off)
 }
