@@ -209,12 +209,16 @@ func (u *upgraded) Write(p []byte) (int, error) {
 	return u.Conn.Write(p)
 }
 
-// Close implements [net.Conn].
+// Close implements [net.Conn]. Nothing is written any more when it returns, so that what was can be told.
 func (u *upgraded) Close() error {
 	u.flights.mu.Lock()
 	delete(u.flights.upgraded, u)
 	u.flights.mu.Unlock()
-	return u.Conn.Close()
+	err := u.Conn.Close() // which ends a write that waits
+	u.mu.Lock()
+	u.left = true
+	u.mu.Unlock()
+	return err
 }
 
 // CloseWrite ends one direction, where the connection can: reverse_proxy asks for it, and ends both if it can't.
@@ -232,7 +236,9 @@ var goAway = []byte{0x88, 2, 1001 >> 8, 1001 & 0xff}
 func (u *upgraded) goAway() {
 	_ = u.SetWriteDeadline(time.Now().Add(reaction)) // without one it may take longer, no more
 	u.mu.Lock()
-	_, _ = u.Conn.Write(goAway) // the client may have gone
+	if !u.left {
+		_, _ = u.Conn.Write(goAway) // the client may have gone
+	}
 	u.left = true
 	u.mu.Unlock()
 	_ = u.Close()
