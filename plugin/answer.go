@@ -80,8 +80,7 @@ func (p *Plex) Answer(dst []byte, q *pack.Question, addr netip.Addr, t lane.Tall
 			at = &counts.given.other
 		}
 		*at = answered{a, sitting, counts.of(z, kind, q, a.Rcode())}
-	}
-	if at.Len(q) > q.Limit(addr) {
+	} else if at.Len(q) > q.Limit(addr) {
 		return nil
 	}
 	counts.count(&at.columns, q, addr)
@@ -106,15 +105,6 @@ func isSigned(q *pack.Question) bool {
 		return true
 	}
 	return q.Do()
-}
-
-// zoneFor returns the zone that a question is about, as the client at addr sees it, or nil.
-func (p *Plex) zoneFor(c *compiled, q *pack.Question, addr netip.Addr) *zone {
-	i := p.wires.origins.find(q)
-	if i < 0 {
-		return nil
-	}
-	return c.zoneAt(i, c.seatOf(addr))
 }
 
 // ready returns the packed answer to a plain question, or leave if CoreDNS's path must give it, and what kind of name

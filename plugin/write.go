@@ -31,11 +31,7 @@ func (p *Plex) writeReady(w dns.ResponseWriter, q *pack.Question) bool {
 	if c == nil || !c.snap.Ready || limit == 0 || !direct {
 		return false
 	}
-	z := p.zoneFor(c, q, addr)
-	if z == nil {
-		return false
-	}
-	a, kind := p.ready(z, q)
+	a, z, kind := p.find(c, q, c.seatOf(addr))
 	if a.Answer == nil || a.Len(q) > limit || recorded && a.Rcode() != dns.RcodeSuccess {
 		return false
 	}
