@@ -336,16 +336,15 @@ func (x *executor) stillEmpty(o *Op, at Handle, name string) error {
 	if !o.Point {
 		return nil
 	}
-	h, err := x.sys.OpenFolder(at, name)
+	h, names, err := x.listed(at, name)
 	if err != nil {
 		return err
 	}
-	defer x.sys.Close(h)
-	names, err := x.sys.Names(h)
-	if err == nil && len(names) > 0 {
-		err = errAppeared
+	x.sys.Close(h)
+	if len(names) > 0 {
+		return errAppeared
 	}
-	return err
+	return nil
 }
 
 func (x *executor) move(o *Op) error {

@@ -133,6 +133,20 @@ func (d *disk) sync(folders ...Path) error {
 	return nil
 }
 
+// listed opens a folder and returns the names in it.
+func (d *disk) listed(at Handle, name string) (Handle, []string, error) {
+	h, err := d.sys.OpenFolder(at, name)
+	if err != nil {
+		return None, nil, err
+	}
+	names, err := d.sys.Names(h)
+	if err != nil {
+		d.sys.Close(h)
+		return None, nil, err
+	}
+	return h, names, nil
+}
+
 // removeAll removes an entry with all that is below it.
 func (d *disk) removeAll(at Handle, name string) error {
 	st, err := d.sys.Stat(at, name)
@@ -140,15 +154,11 @@ func (d *disk) removeAll(at Handle, name string) error {
 		return err
 	}
 	if st.Type == Folder {
-		h, err := d.sys.OpenFolder(at, name)
+		h, names, err := d.listed(at, name)
 		if err != nil {
 			return err
 		}
 		defer d.sys.Close(h)
-		names, err := d.sys.Names(h)
-		if err != nil {
-			return err
-		}
 		for _, below := range names {
 			if err := d.removeAll(h, below); err != nil {
 				return err

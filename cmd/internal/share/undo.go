@@ -179,7 +179,7 @@ func (x *executor) unmakeFolder(i int, certain bool) error {
 	if (x.again || !certain) && x.isOriginal(i) {
 		return nil
 	}
-	if moved := i > 0 && x.run.Ops[i-1].Do == MoveEntry && x.run.Ops[i-1].From == o.To; !moved && !certain {
+	if x.madeRoom(i) == nil && !certain {
 		x.note("%s stays: it is not empty, and may be a server's", x.show(o.To))
 		return nil
 	}
@@ -191,15 +191,23 @@ func (x *executor) unmakeFolder(i int, certain bool) error {
 // isOriginal reports whether what stands at a mount point is the original, which was not moved, or which an undo that was
 // cut short has brought back. Its inode says so as well, but not on a file system that gives others as it likes.
 func (x *executor) isOriginal(i int) bool {
-	if i == 0 {
-		return false
-	}
-	o, moved := &x.run.Ops[i], &x.run.Ops[i-1]
-	if o.Node == 0 || moved.Do != MoveEntry || moved.From != o.To {
+	moved := x.madeRoom(i)
+	if moved == nil || x.run.Ops[i].Node == 0 {
 		return false
 	}
 	_, err := x.stat(moved.To)
 	return missing(err)
+}
+
+// madeRoom returns the operation that moves away what stands where another one makes a folder, or nil if nothing did.
+func (x *executor) madeRoom(i int) *Op {
+	if i == 0 {
+		return nil
+	}
+	if before := &x.run.Ops[i-1]; before.Do == MoveEntry && before.From == x.run.Ops[i].To {
+		return before
+	}
+	return nil
 }
 
 // moveBack moves an entry back to where nothing is. One of another inode is moved as well: it was restored from a
@@ -270,15 +278,11 @@ func (x *executor) count(at Handle, name string, a *Amount) error {
 	if st.Type != Folder {
 		return nil
 	}
-	h, err := x.sys.OpenFolder(at, name)
+	h, names, err := x.listed(at, name)
 	if err != nil {
 		return err
 	}
 	defer x.sys.Close(h)
-	names, err := x.sys.Names(h)
-	if err != nil {
-		return err
-	}
 	for _, below := range names {
 		if err := x.count(h, below, a); err != nil {
 			return within(below, err)
@@ -379,7 +383,7 @@ func (c *copier) drop(from, to spot) (stay int64, err error) {
 		return 1, nil // there is none any more, and nothing to compare with
 	}
 	defer c.sys.Close(fromH)
-	toH, err := c.sys.OpenFolder(to.at, to.name)
+	toH, names, err := c.listed(to.at, to.name)
 	if errors.Is(err, fs.ErrPermission) {
 		return 1, nil
 	}
@@ -387,10 +391,6 @@ func (c *copier) drop(from, to spot) (stay int64, err error) {
 		return 0, err
 	}
 	defer c.sys.Close(toH)
-	names, err := c.sys.Names(toH)
-	if err != nil {
-		return 0, err
-	}
 	for _, name := range names {
 		n, err := c.drop(spot{fromH, name, ""}, spot{toH, name, ""})
 		if err != nil {
@@ -462,15 +462,11 @@ func (c *copier) sameFolder(from, to spot) (bool, error) {
 		return false, err
 	}
 	defer c.sys.Close(fromH)
-	toH, err := c.sys.OpenFolder(to.at, to.name)
+	toH, names, err := c.listed(to.at, to.name)
 	if err != nil {
 		return false, err
 	}
 	defer c.sys.Close(toH)
-	names, err := c.sys.Names(toH)
-	if err != nil {
-		return false, err
-	}
 	for _, name := range names {
 		if same, err := c.same(spot{fromH, name, ""}, spot{toH, name, ""}); !same || err != nil {
 			return same, err
