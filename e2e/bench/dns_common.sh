@@ -2,6 +2,8 @@
 # They have plexdns and its nodes on loopback, servers on core 0, and who asks on core 1.
 # shellcheck shell=bash
 
+# shellcheck source=build.sh
+source e2e/bench/build.sh
 # shellcheck source=process.sh
 source e2e/bench/process.sh
 
@@ -29,11 +31,7 @@ begin() {
     (($(nproc) > 1)) || die "needs two cores: one for servers, one for who asks"
     command -v taskset >/dev/null || die "taskset not found. On Debian: apt-get install util-linux"
     go build -o "$DIR/bin/bench" ./e2e/bench
-    if [[ -n ${PLEXHA_BENCH_PLEXDNS:-} ]]; then
-        cp "$PLEXHA_BENCH_PLEXDNS" "$DIR/bin/plexdns"
-    else
-        CGO_ENABLED=${CGO_ENABLED:-0} go build -ldflags '-s -w' -o "$DIR/bin/plexdns" ./cmd/plexdns
-    fi
+    provide plexdns "${PLEXHA_BENCH_PLEXDNS:-}" ./cmd/plexdns
 }
 
 cleanup() {

@@ -26,6 +26,8 @@
 # more, a round of all 80 packets and 21 KB. Both take 3.5 MB of memory.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+# shellcheck source=build.sh
+source e2e/bench/build.sh
 
 readonly SECONDS_EACH=${PLEXHA_BENCH_SECONDS:-600} SETTLE=${PLEXHA_BENCH_SETTLE:-150}
 readonly VARIANTS=(without detection duckdns)
@@ -192,11 +194,7 @@ main() {
     trap 'exit 130' INT TERM
     DIR=$(mktemp -d)
     go build -o "$DIR/bin/bench" ./e2e/bench
-    if [[ -n ${PLEXHA_BENCH_PLEXDNS:-} ]]; then
-        cp "$PLEXHA_BENCH_PLEXDNS" "$DIR/bin/plexdns"
-    else
-        CGO_ENABLED=${CGO_ENABLED:-0} go build -ldflags '-s -w' -o "$DIR/bin/plexdns" ./cmd/plexdns
-    fi
+    provide plexdns "${PLEXHA_BENCH_PLEXDNS:-}" ./cmd/plexdns
     local v
     for v in "${VARIANTS[@]}"; do
         lay "$v"

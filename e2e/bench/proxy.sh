@@ -38,13 +38,14 @@
 # them are stacks of four goroutines, 18 buffers of net/http, and most others the requests on either side.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+# shellcheck source=build.sh
+source e2e/bench/build.sh
 # shellcheck source=process.sh
 source e2e/bench/process.sh
 
 readonly ROUNDS=${PLEXHA_BENCH_ROUNDS:-9} SECONDS_EACH=${PLEXHA_BENCH_SECONDS:-2}
 readonly STREAMS=${PLEXHA_BENCH_STREAMS:-1000} MEMORY_ROUNDS=${PLEXHA_BENCH_MEMORY:-3}
-readonly CALM=${PLEXHA_BENCH_CALM:-4} CGO=${CGO_ENABLED:-0}
-declare -rA GIVEN=([plexproxy]=${PLEXHA_BENCH_PLEXPROXY:-} [caddy]=${PLEXHA_BENCH_CADDY:-})
+readonly CALM=${PLEXHA_BENCH_CALM:-4}
 
 readonly ZONE=home.duckdns.org
 readonly HOST=plex.$ZONE
@@ -97,10 +98,9 @@ build() {
     local name
     go build -o "$DIR/bin/bench" ./e2e/bench
     for name in "${PROXIES[@]}"; do
-        case $name:${GIVEN[$name]:-} in
-        plexproxy:?* | caddy:?*) cp "${GIVEN[$name]}" "$DIR/bin/$name" ;;
-        plexproxy:) CGO_ENABLED=$CGO go build -tags nobadger,nomysql,nopgx -ldflags '-s -w' -o "$DIR/bin/$name" ./cmd/plexproxy ;;
-        caddy:) CGO_ENABLED=$CGO go build -C e2e/stockcaddy -ldflags '-s -w' -o "$DIR/bin/$name" . ;;
+        case $name in
+        plexproxy) provide plexproxy "${PLEXHA_BENCH_PLEXPROXY:-}" ./cmd/plexproxy -tags nobadger,nomysql,nopgx ;;
+        caddy) provide caddy "${PLEXHA_BENCH_CADDY:-}" . -C e2e/stockcaddy ;;
         esac
     done
 }

@@ -27,6 +27,8 @@
 # Expected: 1.3 times cp -a on ext4, and as long once both are on the disk; 1.2 to 1.5 times on tmpfs; 51 MiB.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+# shellcheck source=build.sh
+source e2e/bench/build.sh
 
 readonly ROUNDS=${PLEXHA_BENCH_ROUNDS:-3} FILES=${PLEXHA_BENCH_FILES:-100000}
 readonly LIBRARY="Library/Application Support/Plex Media Server"
@@ -45,11 +47,7 @@ usage() { sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' e2e/bench/share.sh; }
 build() {
     mkdir "$DIR/bin"
     go build -o "$DIR/bin/bench" ./e2e/bench
-    if [[ -n ${PLEXHA_BENCH_PLEXCTL:-} ]]; then
-        cp "$PLEXHA_BENCH_PLEXCTL" "$DIR/bin/plexctl"
-    else
-        CGO_ENABLED=${CGO_ENABLED:-0} go build -tags nobadger,nomysql,nopgx -ldflags '-s -w' -o "$DIR/bin/plexctl" ./cmd/plexctl
-    fi
+    provide plexctl "${PLEXHA_BENCH_PLEXCTL:-}" ./cmd/plexctl -tags nobadger,nomysql,nopgx
 }
 
 # prepare makes a node with its library, and its Corefile. Nobody listens at the node's port: its server is stopped.
