@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/coredns/coredns/core/dnsserver"
 	"github.com/miekg/dns"
@@ -22,6 +23,8 @@ const (
 	InFlightOwn  = inFlightOwn
 	SettleTime   = settleTime
 	HealTimeMost = healTimeMost
+	NapTime      = napTime
+	TurnTime     = turnTime
 )
 
 // Packet is a packet with where it came from.
@@ -48,6 +51,8 @@ func (m *memory) poll(slots []slot) (int, error) {
 	m.in = m.in[n:]
 	return n, nil
 }
+
+func (*memory) nap() {}
 
 func (m *memory) read(slots []slot) (int, error) {
 	if n, err := m.poll(slots); n > 0 {
@@ -126,6 +131,73 @@ func (d *Desk) Spin(b *testing.B, packets ...Packet) {
 			}
 		}
 	}
+}
+
+// Stream is a conn that packets come to over time: so many a second, or a window of them, and another one as soon as
+// that is answered.
+type Stream struct {
+	Packet Packet
+	Rate   int           // a second
+	Window int           // instead
+	Away   time.Duration // until those of a window come again
+
+	Naps    int
+	Longest time.Duration // without a wait together with others
+
+	memory
+	began, waited, answered time.Time
+	taken                   int
+	stopped                 atomic.Bool
+}
+
+// Run has a worker answer what comes for a time, and returns how many packets that were.
+func (s *Stream) Run(p Plan, to *dnsserver.Server, d time.Duration) int {
+	var at atomic.Pointer[service]
+	at.Store(newService(s, p, to, nil))
+	s.memory = memory{replies: make(chan []byte, queued)}
+	s.began = time.Now()
+	s.waited = s.began
+	time.AfterFunc(d, func() { s.stopped.Store(true) })
+	go func() {
+		for range s.replies {
+		}
+	}()
+	w := &worker{conn: s, service: &at, counts: new(counts)}
+	w.run()
+	at.Load().close(shutdownTime)
+	close(s.replies)
+	return s.taken
+}
+
+func (s *Stream) poll(slots []slot) (int, error) {
+	n := int(time.Since(s.began).Seconds()*float64(s.Rate)) - s.taken
+	if s.Window > 0 && time.Since(s.answered) >= s.Away {
+		n = s.Window
+	}
+	s.in = slices.Repeat([]Packet{s.Packet}, max(0, min(n, len(slots))))
+	s.taken += len(s.in)
+	if s.Window > 0 && len(s.in) > 0 {
+		s.answered = time.Now()
+	}
+	return s.memory.poll(slots)
+}
+
+func (s *Stream) read(slots []slot) (int, error) {
+	for !s.stopped.Load() {
+		n, err := s.poll(slots)
+		if n > 0 || err != nil {
+			return n, err
+		}
+		s.Longest = max(s.Longest, time.Since(s.waited))
+		time.Sleep(time.Microsecond)
+		s.waited = time.Now()
+	}
+	return 0, os.ErrDeadlineExceeded
+}
+
+func (s *Stream) nap() {
+	s.Naps++
+	time.Sleep(napTime)
 }
 
 // Own reports whether a packet asks first for a name that is a block's.

@@ -3,7 +3,12 @@
 package lane
 
 import (
+	"fmt"
+	"net"
 	"net/netip"
+	"os"
+	"strings"
+	"testing"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -41,4 +46,41 @@ func (l *Lanes) Divides(addr string) bool {
 		})
 	}
 	return divides
+}
+
+// Socket is one of a lane, without a worker.
+type Socket struct {
+	*socket
+	slots [batchSize]slot
+}
+
+// OpenSocket opens one.
+func OpenSocket(tb testing.TB, addr string) *Socket {
+	tb.Helper()
+	c, err := listen(addr, 0)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return &Socket{socket: c.(*socket)}
+}
+
+// Addr returns where it listens.
+func (s *Socket) Addr() net.Addr { return s.local() }
+
+// Read waits for packets, Poll does not; both return how many there were.
+func (s *Socket) Read() (int, error) { return s.read(s.slots[:]) }
+func (s *Socket) Poll() (int, error) { return s.poll(s.slots[:]) }
+
+// Stop ends reads, Close all.
+func (s *Socket) Stop()        { s.stop() }
+func (s *Socket) Close() error { return s.close() }
+
+// Watched reports whether the kernel calls for each of its packets.
+func (s *Socket) Watched(tb testing.TB) bool {
+	tb.Helper()
+	info, err := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", s.watch.fd))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return strings.Contains(string(info), "tfd:")
 }

@@ -52,13 +52,18 @@ type path struct {
 // each packet; this one never looks at addresses but to tell a block who asks, and sends an answer to the very bytes
 // that the question came with.
 type socket struct {
-	udp *net.UDPConn
-	raw syscall.RawConn
-	cpu int // see options
+	file    *os.File // unknown to the runtime's poller
+	raw     syscall.RawConn
+	at      net.Addr
+	cpu     int // see options
+	watch   *watch
+	stopped atomic.Bool
 
-	wildcard       bool // each packet brings the local address that its answer shall leave from
-	tryRead        func(fd uintptr) bool
-	doRead, doSend func(fd uintptr) // like tryRead made once: making one allocates
+	wildcard bool // each packet brings the local address that its answer shall leave from
+	// What is done with the descriptor, made once: making one allocates.
+	doWatch, doRest, doRead, doSend func(fd uintptr)
+	tryRead                         func(uintptr) bool
+	unwatched                       error // of doWatch
 
 	// A packet's answer goes out by what the packet came in with.
 	messages    [batchSize]unix.Mmsghdr
@@ -81,32 +86,61 @@ func listen(addr string, cpu int) (conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer pc.Close()
 	udp, ok := pc.(*net.UDPConn)
 	if !ok {
-		return nil, errors.Join(fmt.Errorf("a socket of type %T", pc), pc.Close())
+		return nil, fmt.Errorf("a socket of type %T", pc)
 	}
-	s := &socket{udp: udp, cpu: cpu}
+	file, err := unpolled(udp)
+	if err != nil {
+		return nil, err
+	}
+	s := &socket{file: file, at: udp.LocalAddr(), cpu: cpu}
+	if s.watch, err = newWatch(); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
 	if err := s.prepare(); err != nil {
-		return nil, errors.Join(err, udp.Close())
+		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
 }
 
+// unpolled returns the socket of a connection as a file that the runtime's poller does not know, once the connection is
+// closed. It blocks whoever does not ask it not to: else the poller would be told.
+func unpolled(udp *net.UDPConn) (*os.File, error) {
+	raw, err := udp.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	fd, failed := -1, error(nil)
+	if err := raw.Control(func(of uintptr) { fd, failed = unix.FcntlInt(of, unix.F_DUPFD_CLOEXEC, 0) }); err != nil {
+		return nil, err
+	}
+	if failed != nil {
+		return nil, os.NewSyscallError("fcntl F_DUPFD_CLOEXEC", failed)
+	}
+	if err := unix.SetNonblock(fd, false); err != nil {
+		return nil, errors.Join(os.NewSyscallError("fcntl F_SETFL", err), unix.Close(fd))
+	}
+	return os.NewFile(uintptr(fd), udp.LocalAddr().String()), nil //nolint:gosec // a descriptor
+}
+
 // prepare sets the options of the socket and what stays the same from batch to batch.
 func (s *socket) prepare() error {
-	raw, err := s.udp.SyscallConn()
+	raw, err := s.file.SyscallConn()
 	if err != nil {
 		return err
 	}
 	s.raw = raw
-	at, ok := s.udp.LocalAddr().(*net.UDPAddr)
+	at, ok := s.at.(*net.UDPAddr)
 	s.wildcard = ok && at.IP.IsUnspecified()
 	var failed error
 	err = raw.Control(func(fd uintptr) { failed = s.options(int(fd)) }) //nolint:gosec // a descriptor
 	if err := errors.Join(err, failed); err != nil {
 		return err
 	}
-	s.tryRead, s.doRead, s.doSend = s.tryReceive, s.receive, s.send
+	s.doRead, s.doSend, s.tryRead = s.receive, s.send, s.tryReceive
+	s.doWatch, s.doRest = func(fd uintptr) { s.unwatched = s.watch.begin(fd) }, s.watch.end
 	for i := range batchSize {
 		s.messages[i].Hdr.Name = (*byte)(unsafe.Pointer(&s.names[i]))
 		s.messages[i].Hdr.Iov = &s.vectors[i]
@@ -125,7 +159,7 @@ func (s *socket) options(fd int) error {
 		}
 	}
 	if size, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF); err == nil {
-		log.Debugf("fast lane at %s: receive buffer of %d bytes", s.udp.LocalAddr(), size)
+		log.Debugf("fast lane at %s: receive buffer of %d bytes", s.at, size)
 	}
 	// What is never sent in pieces needs no number for them to be put together by, which all CPUs draw from one place: a
 	// twelfth of what an answer costs. A kernel that does not know it is as good, but for that.
@@ -158,14 +192,34 @@ func (s *socket) divide(fd uintptr) bool {
 
 // read implements [conn]. While there is nothing the goroutine waits in the runtime's poller.
 func (s *socket) read(slots []slot) (int, error) {
-	if err := s.raw.Read(s.tryRead); err != nil {
+	if s.stopped.Load() {
+		return 0, os.ErrDeadlineExceeded
+	}
+	if !s.watch.on {
+		if n, err := s.poll(slots); n > 0 || err != nil {
+			return n, err
+		}
+		if err := errors.Join(s.raw.Control(s.doWatch), s.unwatched); err != nil {
+			return 0, err
+		}
+	}
+	if err := s.watch.wait(s.tryRead); err != nil {
 		return 0, err
 	}
 	return s.fill(slots)
 }
 
+// nap implements [conn]. Raw as in receive: it is over before the scheduler has made use of knowing.
+func (*socket) nap() {
+	d := unix.NsecToTimespec(napTime.Nanoseconds())
+	_, _, _ = unix.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&d)), 0, 0) // a signal ends it: as good
+}
+
 // poll implements [conn].
 func (s *socket) poll(slots []slot) (int, error) {
+	if s.watch.on {
+		_ = s.raw.Control(s.doRest) // what follows tells if it is closed
+	}
 	if err := s.raw.Control(s.doRead); err != nil {
 		return 0, err
 	}
@@ -176,8 +230,10 @@ func (s *socket) poll(slots []slot) (int, error) {
 }
 
 // tryReceive reads a batch and reports whether the wait for one is over.
-func (s *socket) tryReceive(fd uintptr) bool {
-	s.receive(fd)
+func (s *socket) tryReceive(uintptr) bool {
+	if s.raw.Control(s.doRead) != nil {
+		s.errno = unix.EBADF // it is closed
+	}
 	return s.errno != unix.EAGAIN
 }
 
@@ -401,7 +457,7 @@ func (*socket) zone(p *path) string {
 }
 
 // local implements [conn].
-func (s *socket) local() net.Addr { return s.udp.LocalAddr() }
+func (s *socket) local() net.Addr { return s.at }
 
 // retire implements [conn]. A socket that is connected, to nobody who would ever send, is none that the kernel leads the
 // packets of a group to (Linux 5.4); one on all addresses leaves the group altogether.
@@ -444,9 +500,12 @@ func scope(addr netip.Addr) uint32 {
 }
 
 // stop implements [conn].
-func (s *socket) stop() { _ = s.udp.SetReadDeadline(time.Unix(1, 0)) } // fails if the socket is closed: as good
+func (s *socket) stop() {
+	s.stopped.Store(true)
+	s.watch.stop()
+}
 
-func (s *socket) close() error { return s.udp.Close() }
+func (s *socket) close() error { return errors.Join(s.watch.close(), s.file.Close()) }
 
 // interfaceNames knows the names of interfaces for a minute each, as the net package does for its own sockets: asking
 // the kernel takes as long as answering a question.

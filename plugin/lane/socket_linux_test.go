@@ -2,9 +2,11 @@ package lane_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
 	"syscall"
@@ -46,8 +48,6 @@ func dial(tb testing.TB, addr string) net.Conn {
 	tb.Cleanup(func() { conn.Close() })
 	return conn
 }
-
-func hot() *dns.Msg { return new(dns.Msg).SetQuestion(hotName, dns.TypeA) }
 
 func TestLaneAnswersFromTheAddressAsked(t *testing.T) {
 	for _, c := range []struct {
@@ -371,5 +371,71 @@ func TestPacketsToManyHostsAreTold(t *testing.T) {
 				t.Errorf("got %v, want %v", got, c.want)
 			}
 		})
+	}
+}
+
+// Only who waits has the kernel call for each packet.
+func TestSocketIsWatchedWhileSomebodyWaits(t *testing.T) {
+	descriptors := func() int {
+		all, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(all)
+	}
+	before := descriptors()
+	s := lane.OpenSocket(t, "127.0.0.1:0")
+	client, err := new(net.Dialer).DialContext(t.Context(), "udp", s.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	type read struct {
+		n   int
+		err error
+	}
+	reads := make(chan read)
+	wait := func() {
+		go func() {
+			n, err := s.Read()
+			reads <- read{n, err}
+		}()
+	}
+	for range 3 {
+		if n, err := s.Poll(); n != 0 || err != nil || s.Watched(t) {
+			t.Fatalf("polled in quiet: %d, %v, watched %v", n, err, s.Watched(t))
+		}
+		wait()
+		until(t, "it is watched", func() bool { return s.Watched(t) })
+		if _, err := client.Write(make([]byte, 12)); err != nil {
+			t.Fatal(err)
+		}
+		if got := <-reads; got.n != 1 || got.err != nil {
+			t.Fatalf("read %d, %v, want 1", got.n, got.err)
+		}
+		if !s.Watched(t) {
+			t.Fatal("not watched after a wait: the next one would cost more")
+		}
+	}
+
+	wait()
+	until(t, "it is watched", func() bool { return s.Watched(t) })
+	s.Stop()
+	if got := <-reads; !errors.Is(got.err, os.ErrDeadlineExceeded) {
+		t.Errorf("a wait that was stopped: %v", got.err)
+	}
+	if _, err := client.Write(make([]byte, 12)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Read(); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("a wait after that: %v", err)
+	}
+	if n, err := s.Poll(); n != 1 || err != nil {
+		t.Errorf("what came meanwhile: %d, %v, want 1", n, err)
+	}
+	if err := errors.Join(s.Close(), client.Close()); err != nil {
+		t.Error(err)
+	}
+	if after := descriptors(); after != before {
+		t.Errorf("%d descriptors after, %d before", after, before)
 	}
 }

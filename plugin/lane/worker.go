@@ -41,8 +41,10 @@ type slot struct {
 type conn interface {
 	// read waits for packets and reads what is there into the slots. It returns [os.ErrDeadlineExceeded] after stop.
 	read(slots []slot) (n int, err error)
-	// poll is read that does not wait: it returns 0 if there is no packet.
+	// poll is read that does not wait, and works after stop as well: it returns 0 if there is no packet.
 	poll(slots []slot) (n int, err error)
+	// nap waits for napTime, packets or not, and has whoever is next on the CPU wait too.
+	nap()
 	// write sends the answers to the packets that the slots held at the last read. It returns how many were not sent.
 	write(slots []slot) (refused int)
 	// path returns how an answer to the packet of a slot reaches its client.
@@ -79,23 +81,50 @@ type worker struct {
 	tallies  []Tally // by number of the block; nil: not asked yet
 	asked    []bool  // by number: in this batch
 	turn     int     // packets since others had their turn
+	handed   bool    // CoreDNS has something to do since the last batch
+	pace     pace
 }
 
 // run answers until the socket is stopped. What then is left to read is for drain.
 func (w *worker) run() {
+	w.pace.began = time.Now()
 	for {
-		n, err := w.conn.read(w.slots[:])
+		n, err := w.read()
 		switch {
 		case err == nil:
 			w.serve(n)
-		case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, net.ErrClosed):
+		case errors.Is(err, os.ErrDeadlineExceeded):
 			return
 		default:
-			// The kernel gives a socket's pending error once, then the packets that are there.
+			// The kernel gives a socket's pending error once, then the packets that are there. Should it have no room for
+			// the watch, it may have later.
 			w.counts.errors.Add(1)
+			<-time.After(napTime)
 		}
 		w.yield(max(n, 1))
 	}
+}
+
+// read reads a batch. Where packets rush in it lets some gather, rather than be called for the first.
+func (w *worker) read() (int, error) {
+	if w.pace.rushed {
+		if n, err := w.conn.poll(w.slots[:]); n > 0 || err != nil {
+			w.pace.packets += n
+			return n, err
+		}
+		if !w.handed && !w.pace.over() {
+			w.conn.nap()
+			n, err := w.conn.poll(w.slots[:])
+			w.pace.napped(n)
+			if n > 0 || err != nil {
+				return n, err
+			}
+		}
+	}
+	w.pace.turn()
+	n, err := w.conn.read(w.slots[:])
+	w.pace.packets += n
+	return n, err
 }
 
 // yield gives others a turn after each turnSize packets. A worker that finds packets each time it reads would have
@@ -146,6 +175,7 @@ func (w *worker) handle(s *service, n int) {
 	for from := 0; from < n; {
 		from = w.handleFrom(s, from, n, &b)
 	}
+	w.handed = b.handed > 0
 	w.counts.add(b)
 }
 

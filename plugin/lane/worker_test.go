@@ -44,6 +44,8 @@ func packed(tb testing.TB, m *dns.Msg) []byte {
 
 func question(name string, kind uint16) *dns.Msg { return new(dns.Msg).SetQuestion(name, kind) }
 
+func hot() *dns.Msg { return question(hotName, dns.TypeA) }
+
 func unpacked(tb testing.TB, data []byte) *dns.Msg {
 	tb.Helper()
 	m := new(dns.Msg)

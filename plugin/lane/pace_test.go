@@ -1,0 +1,48 @@
+package lane_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"plexha/plugin/lane"
+)
+
+// A worker lets packets gather where they rush in, but not where that would only keep clients waiting, and never keeps
+// others on its CPU waiting for longer than a turn.
+func TestWorkerNapsInARush(t *testing.T) {
+	ours := lane.Packet{Data: packed(t, hot()), From: someone}
+	others := lane.Packet{Data: packed(t, question("other.example.", dns.TypeTXT)), From: someone}
+	for _, c := range []struct {
+		name        string
+		stream      *lane.Stream
+		least, most int // naps in a tenth of a second
+		gets        int // packets in it, at least
+	}{
+		{"now and then", &lane.Stream{Packet: ours, Rate: 1_000}, 0, 0, 99},
+		{"often", &lane.Stream{Packet: ours, Rate: 90_000}, 0, 0, 8_999},
+		{"a rush", &lane.Stream{Packet: ours, Rate: 300_000}, 700, 1_000, 29_900},
+		{"a rush for CoreDNS", &lane.Stream{Packet: others, Rate: 300_000}, 0, 1, 29_900},
+		// These 4 packets come 50,000 times a second. A nap that nothing more comes in costs one of each two turns its 5%.
+		{"four at a time", &lane.Stream{Packet: ours, Window: 4, Away: 20 * time.Microsecond}, 1, 50, 18_500},
+		{"many at a time", &lane.Stream{Packet: ours, Window: 32, Away: 20 * time.Microsecond}, 700, 1_000, 25_000},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := c.stream
+				got := s.Run(quiet(newBlock(t, "192.0.2.1")), server(t, &words{say: "chain"}), 100*time.Millisecond)
+				if s.Naps < c.least || s.Naps > c.most {
+					t.Errorf("%d naps, want %d to %d", s.Naps, c.least, c.most)
+				}
+				if got < c.gets {
+					t.Errorf("%d packets, want at least %d", got, c.gets)
+				}
+				if longest := lane.TurnTime + 2*lane.NapTime; s.Longest > longest {
+					t.Errorf("others had to wait for %v, want %v at most", s.Longest, longest)
+				}
+			})
+		})
+	}
+}

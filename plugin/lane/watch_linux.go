@@ -1,0 +1,61 @@
+package lane
+
+import (
+	"errors"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// watch is how a goroutine waits for a socket's packets in the runtime's poller. The poller knows a socket of the net
+// package from its first moment to its last, and that costs a fifteenth of each answer: the kernel calls it for each
+// packet that has come, and for each that has gone and made room. So the poller knows this, an epoll instance, which
+// knows the socket only while somebody waits, or has waited last.
+type watch struct {
+	epoll *os.File
+	raw   syscall.RawConn // of the same
+	fd    int             // of the same
+	on    bool            // it knows the socket
+}
+
+func newWatch() (*watch, error) {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("epoll_create1", err)
+	}
+	// Only what does not block is given to the poller. Nobody reads from this one.
+	err = os.NewSyscallError("fcntl F_SETFL", unix.SetNonblock(fd, true))
+	w := &watch{epoll: os.NewFile(uintptr(fd), "epoll"), fd: fd} //nolint:gosec // a descriptor
+	if err == nil {
+		w.raw, err = w.epoll.SyscallConn()
+	}
+	if err != nil {
+		return nil, errors.Join(err, w.close())
+	}
+	return w, nil
+}
+
+// begin has the socket watched.
+func (w *watch) begin(socket uintptr) error {
+	event := unix.EpollEvent{Events: unix.EPOLLIN}
+	if err := unix.EpollCtl(w.fd, unix.EPOLL_CTL_ADD, int(socket), &event); err != nil { //nolint:gosec // a descriptor
+		return os.NewSyscallError("epoll_ctl", err)
+	}
+	w.on = true
+	return nil
+}
+
+// end has it watched no more.
+func (w *watch) end(socket uintptr) {
+	w.on = unix.EpollCtl(w.fd, unix.EPOLL_CTL_DEL, int(socket), nil) != nil //nolint:gosec // a descriptor
+}
+
+// wait waits until try reports success. It is called at first, and then whenever there may be packets.
+func (w *watch) wait(try func(uintptr) bool) error { return w.raw.Read(try) }
+
+// stop ends a wait, and each later one at once.
+func (w *watch) stop() { _ = w.epoll.SetReadDeadline(time.Unix(1, 0)) } // fails if it is closed: as good
+
+func (w *watch) close() error { return w.epoll.Close() }
