@@ -25,9 +25,10 @@ func TestWorkerNapsInARush(t *testing.T) {
 		{"often", &lane.Stream{Packet: ours, Rate: 90_000}, 0, 0, 8_999},
 		{"a rush", &lane.Stream{Packet: ours, Rate: 300_000}, 700, 1_000, 29_900},
 		{"a rush for CoreDNS", &lane.Stream{Packet: others, Rate: 300_000}, 0, 1, 29_900},
-		// These 4 packets come 50,000 times a second. A nap that nothing more comes in costs one of each two turns its 5%.
-		{"four at a time", &lane.Stream{Packet: ours, Window: 4, Away: 20 * time.Microsecond}, 1, 50, 18_500},
-		{"many at a time", &lane.Stream{Packet: ours, Window: 32, Away: 20 * time.Microsecond}, 700, 1_000, 25_000},
+		// Naps that bring too little, or less than there was before, cost such clients a fifth at most.
+		{"four at a time", &lane.Stream{Packet: ours, Window: 4, Away: 20 * time.Microsecond}, 1, 50, 16_000},
+		{"32 at a time", &lane.Stream{Packet: ours, Window: 32, Away: 20 * time.Microsecond}, 1, 100, 128_000},
+		{"as many, but busy", &lane.Stream{Packet: ours, Window: 32, Away: 90 * time.Microsecond}, 700, 1_000, 28_000},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -199,8 +199,11 @@ func (s *socket) read(slots []slot) (int, error) {
 		if n, err := s.poll(slots); n > 0 || err != nil {
 			return n, err
 		}
-		if err := errors.Join(s.raw.Control(s.doWatch), s.unwatched); err != nil {
+		if err := s.raw.Control(s.doWatch); err != nil {
 			return 0, err
+		}
+		if s.unwatched != nil {
+			return 0, s.unwatched
 		}
 	}
 	if err := s.watch.wait(s.tryRead); err != nil {
@@ -209,7 +212,8 @@ func (s *socket) read(slots []slot) (int, error) {
 	return s.fill(slots)
 }
 
-// nap implements [conn]. Raw as in receive: it is over before the scheduler has made use of knowing.
+// nap implements [conn]. Raw, so that the scheduler does not take the CPU for others meanwhile, who would have it for
+// longer than the nap takes.
 func (*socket) nap() {
 	d := unix.NsecToTimespec(napTime.Nanoseconds())
 	_, _, _ = unix.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&d)), 0, 0) // a signal ends it: as good
@@ -231,10 +235,18 @@ func (s *socket) poll(slots []slot) (int, error) {
 
 // tryReceive reads a batch and reports whether the wait for one is over.
 func (s *socket) tryReceive(uintptr) bool {
-	if s.raw.Control(s.doRead) != nil {
-		s.errno = unix.EBADF // it is closed
+	for range 2 {
+		if s.raw.Control(s.doRead) != nil {
+			s.errno = unix.EBADF // it is closed
+		}
+		if s.errno != unix.EAGAIN {
+			return true
+		}
+		if !s.watch.tells() {
+			break
+		}
 	}
-	return s.errno != unix.EAGAIN
+	return false
 }
 
 // receive reads the packets that there are.

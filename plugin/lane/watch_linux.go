@@ -5,6 +5,7 @@ import (
 	"os"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,6 +19,7 @@ type watch struct {
 	raw   syscall.RawConn // of the same
 	fd    int             // of the same
 	on    bool            // it knows the socket
+	event unix.EpollEvent // room for what it tells
 }
 
 func newWatch() (*watch, error) {
@@ -30,6 +32,9 @@ func newWatch() (*watch, error) {
 	w := &watch{epoll: os.NewFile(uintptr(fd), "epoll"), fd: fd} //nolint:gosec // a descriptor
 	if err == nil {
 		w.raw, err = w.epoll.SyscallConn()
+	}
+	if err == nil {
+		err = w.epoll.SetReadDeadline(time.Time{}) // fails if the poller has not taken it
 	}
 	if err != nil {
 		return nil, errors.Join(err, w.close())
@@ -50,6 +55,14 @@ func (w *watch) begin(socket uintptr) error {
 // end has it watched no more.
 func (w *watch) end(socket uintptr) {
 	w.on = unix.EpollCtl(w.fd, unix.EPOLL_CTL_DEL, int(socket), nil) != nil //nolint:gosec // a descriptor
+}
+
+// tells asks whether the socket has packets, after it has been read empty. To ask ends what the kernel has told of those
+// that were read, without which some kernels do not tell of the next: gVisor's.
+func (w *watch) tells() bool {
+	fd := uintptr(w.fd) //nolint:gosec // a descriptor
+	n, _, _ := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, fd, uintptr(unsafe.Pointer(&w.event)), 1, 0, 0, 0)
+	return n == 1
 }
 
 // wait waits until try reports success. It is called at first, and then whenever there may be packets.

@@ -43,7 +43,7 @@ type conn interface {
 	read(slots []slot) (n int, err error)
 	// poll is read that does not wait, and works after stop as well: it returns 0 if there is no packet.
 	poll(slots []slot) (n int, err error)
-	// nap waits for napTime, packets or not, and has whoever is next on the CPU wait too.
+	// nap waits for napTime, packets or not, and has whoever comes to want the CPU wait too.
 	nap()
 	// write sends the answers to the packets that the slots held at the last read. It returns how many were not sent.
 	write(slots []slot) (refused int)
@@ -81,7 +81,7 @@ type worker struct {
 	tallies  []Tally // by number of the block; nil: not asked yet
 	asked    []bool  // by number: in this batch
 	turn     int     // packets since others had their turn
-	handed   bool    // CoreDNS has something to do since the last batch
+	handed   bool    // the last batch had something for CoreDNS
 	pace     pace
 }
 
@@ -105,14 +105,16 @@ func (w *worker) run() {
 	}
 }
 
-// read reads a batch. Where packets rush in it lets some gather, rather than be called for the first.
+// read reads a batch. Where packets rush in it lets some gather, rather than be called for the first; but not while
+// CoreDNS has much to do, which may be waiting for this CPU.
 func (w *worker) read() (int, error) {
-	if w.pace.rushed {
+	if w.pace.rushed && !w.handed && !w.pace.late() {
 		if n, err := w.conn.poll(w.slots[:]); n > 0 || err != nil {
 			w.pace.packets += n
 			return n, err
 		}
-		if !w.handed && !w.pace.over() {
+		if !w.pace.over() {
+			w.yield(turnSize)
 			w.conn.nap()
 			n, err := w.conn.poll(w.slots[:])
 			w.pace.napped(n)
@@ -175,7 +177,7 @@ func (w *worker) handle(s *service, n int) {
 	for from := 0; from < n; {
 		from = w.handleFrom(s, from, n, &b)
 	}
-	w.handed = b.handed > 0
+	w.handed = b.handed+b.overflow > 0
 	w.counts.add(b)
 }
 
