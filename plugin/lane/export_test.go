@@ -52,7 +52,8 @@ func (m *memory) poll(slots []slot) (int, error) {
 	return n, nil
 }
 
-func (*memory) nap() {}
+func (m *memory) wait(slots []slot) (int, error) { return m.poll(slots) }
+func (*memory) nap()                             {}
 
 func (m *memory) read(slots []slot) (int, error) {
 	if n, err := m.poll(slots); n > 0 {
@@ -193,6 +194,15 @@ func (s *Stream) read(slots []slot) (int, error) {
 		s.waited = time.Now()
 	}
 	return 0, os.ErrDeadlineExceeded
+}
+
+func (s *Stream) wait(slots []slot) (int, error) {
+	for began := time.Now(); time.Since(began) < patience && !s.stopped.Load(); time.Sleep(time.Microsecond) {
+		if n, err := s.poll(slots); n > 0 || err != nil {
+			return n, err
+		}
+	}
+	return 0, nil
 }
 
 func (s *Stream) nap() {

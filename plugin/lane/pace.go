@@ -2,47 +2,59 @@ package lane
 
 import "time"
 
+// A worker that many packets come to waits for them in other ways than one with few. Each of these has the CPU to itself
+// for a moment, so that it can't be the way for long:
+//
+//   - It waits in the system call that reads. The kernel then calls it for the first packet alone.
+//   - It naps, packets or not. To be called, and to call a client that waits for its answer, costs as much as three
+//     answers. With naps that is done for more of them at a time. But clients that ask only once they are answered may
+//     send all they can and then wait for the nap to end: whether it pays is tried.
 const (
-	// napTime is how long a worker lets packets gather, at least: the system may take 50 us more. To be called for a
-	// packet, and to call its client, costs as much as three answers, and with naps that is done for ever more of them at
-	// a time: the more there are, the less each one costs.
+	// napTime is how long a nap is, at least: the system may take 50 us more.
 	napTime = 100 * time.Microsecond
-	// turnTime is how long a worker that naps goes without waiting together with all others, in the runtime's poller,
-	// which looks after their connections then.
+	// patience is how long a worker waits in a system call. The kernel makes it a tick of its clock, 4 ms at most where
+	// that is the usual one.
+	patience = time.Millisecond
+	// turnTime is how long a worker goes without waiting together with all others, in the runtime's poller, which looks
+	// after their connections then.
 	turnTime = 2 * time.Millisecond
-	// rush is how many packets in a turnTime make a worker nap: 100,000 a second. Below that a client would notice the nap
-	// sooner than the CPU.
-	rush = 200
-	// worth is how many packets must come in a nap for it to have been worth it.
-	worth = 8
-	// poorTurns is after how many turns in a row with naps and with clearly fewer packets a worker does without naps, and
-	// awakeTurns for how many. Clients that ask only once they are answered send no more than they have under way.
-	poorTurns, awakeTurns = 2, 32
+	// rush is how many packets in a turnTime make a worker wait in other ways than the poller, 32,000 a second, and napRush
+	// how many make it nap, 100,000 a second: below that a client would notice the nap sooner than the CPU.
+	rush    = 64
+	napRush = 200
+	// trialTurns is for how many turns naps are tried, and their absence before; stayTurns for how many the better one is
+	// kept.
+	trialTurns = 16
+	stayTurns  = 128
 )
 
-// pace tells whether so many packets come to a worker that it should nap.
+// phase is what a worker in a rush does about naps.
+type phase int
+
+const (
+	awake   phase = iota // sees what comes without
+	trying               // sees what comes with them
+	staying              // goes by what it has seen
+)
+
+// pace tells how a worker should wait.
 type pace struct {
-	rushed bool // it should
+	rushed bool // not in the poller
+	naps   bool
 
 	began   time.Time // the turn
 	packets int       // in it
-	naps    int       // in it
 
-	usual int // packets in a turnTime without naps, when that was last seen
-	poor  int // turns in a row with naps and with clearly fewer
-	awake int // turns to come without naps
+	phase phase
+	turns int // of the phase, that have been
+	sum   int // of packets in these
+	usual int // the sum of the last phase awake
+	pays  bool
 }
 
 // over reports whether the turn is, late whether it has been for as long: there were packets all the time.
 func (p *pace) over() bool { return time.Since(p.began) >= turnTime }
 func (p *pace) late() bool { return time.Since(p.began) >= 2*turnTime }
-
-// napped takes in how many packets have come in a nap.
-func (p *pace) napped(n int) {
-	p.naps++
-	p.packets += n
-	p.rushed = n >= worth
-}
 
 // turn ends the turn if it is over, and begins the next.
 func (p *pace) turn() {
@@ -51,21 +63,29 @@ func (p *pace) turn() {
 		return
 	}
 	packets := int(time.Duration(p.packets) * turnTime / took)
-	p.judge(packets)
-	p.rushed = packets >= rush && p.awake == 0
-	p.began, p.packets, p.naps = p.began.Add(took), 0, 0
+	p.began, p.packets = p.began.Add(took), 0
+	p.rushed = packets >= rush
+	if packets < napRush {
+		p.naps, p.phase, p.turns, p.sum = false, awake, 0, 0
+		return
+	}
+	p.turns++
+	p.sum += packets
+	p.next()
+	p.naps = p.phase == trying || p.phase == staying && p.pays
 }
 
-// judge takes in how many packets a turn had in a turnTime.
-func (p *pace) judge(packets int) {
+// next begins the next phase if this one is over.
+func (p *pace) next() {
 	switch {
-	case p.naps == 0:
-		p.usual, p.poor, p.awake = packets, 0, max(0, p.awake-1)
-	case packets >= p.usual*3/4:
-		p.poor = 0
+	case p.phase == awake && p.turns == trialTurns:
+		p.phase, p.usual = trying, p.sum
+	case p.phase == trying && p.turns == trialTurns:
+		p.phase, p.pays = staying, p.sum >= p.usual*9/10
+	case p.phase == staying && p.turns == stayTurns:
+		p.phase = awake
 	default:
-		if p.poor++; p.poor >= poorTurns {
-			p.poor, p.awake = 0, awakeTurns
-		}
+		return
 	}
+	p.turns, p.sum = 0, 0
 }

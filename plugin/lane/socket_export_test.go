@@ -67,8 +67,9 @@ func OpenSocket(tb testing.TB, addr string) *Socket {
 // Addr returns where it listens.
 func (s *Socket) Addr() net.Addr { return s.local() }
 
-// Read waits for packets, Poll does not; both return how many there were.
+// Read waits for packets, Wait for some ms at most, Poll not at all; they return how many there were.
 func (s *Socket) Read() (int, error) { return s.read(s.slots[:]) }
+func (s *Socket) Wait() (int, error) { return s.wait(s.slots[:]) }
 func (s *Socket) Poll() (int, error) { return s.poll(s.slots[:]) }
 
 // Stop ends reads, Close all.

@@ -61,9 +61,9 @@ type socket struct {
 
 	wildcard bool // each packet brings the local address that its answer shall leave from
 	// What is done with the descriptor, made once: making one allocates.
-	doWatch, doRest, doRead, doSend func(fd uintptr)
-	tryRead                         func(uintptr) bool
-	unwatched                       error // of doWatch
+	doWatch, doRest, doRead, doWait, doSend func(fd uintptr)
+	tryRead                                 func(uintptr) bool
+	unwatched                               error // of doWatch
 
 	// A packet's answer goes out by what the packet came in with.
 	messages    [batchSize]unix.Mmsghdr
@@ -106,7 +106,7 @@ func listen(addr string, cpu int) (conn, error) {
 }
 
 // unpolled returns the socket of a connection as a file that the runtime's poller does not know, once the connection is
-// closed. It blocks whoever does not ask it not to: else the poller would be told.
+// closed. Reading from it waits for patience unless it is asked not to.
 func unpolled(udp *net.UDPConn) (*os.File, error) {
 	raw, err := udp.SyscallConn()
 	if err != nil {
@@ -119,8 +119,13 @@ func unpolled(udp *net.UDPConn) (*os.File, error) {
 	if failed != nil {
 		return nil, os.NewSyscallError("fcntl F_DUPFD_CLOEXEC", failed)
 	}
-	if err := unix.SetNonblock(fd, false); err != nil {
-		return nil, errors.Join(os.NewSyscallError("fcntl F_SETFL", err), unix.Close(fd))
+	limit := unix.NsecToTimeval(patience.Nanoseconds())
+	failed = errors.Join(
+		os.NewSyscallError("fcntl F_SETFL", unix.SetNonblock(fd, false)),
+		os.NewSyscallError("setsockopt SO_RCVTIMEO", unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &limit)),
+	)
+	if failed != nil {
+		return nil, errors.Join(failed, unix.Close(fd))
 	}
 	return os.NewFile(uintptr(fd), udp.LocalAddr().String()), nil //nolint:gosec // a descriptor
 }
@@ -139,7 +144,7 @@ func (s *socket) prepare() error {
 	if err := errors.Join(err, failed); err != nil {
 		return err
 	}
-	s.doRead, s.doSend, s.tryRead = s.receive, s.send, s.tryReceive
+	s.doRead, s.doWait, s.doSend, s.tryRead = s.receive, s.await, s.send, s.tryReceive
 	s.doWatch, s.doRest = func(fd uintptr) { s.unwatched = s.watch.begin(fd) }, s.watch.end
 	for i := range batchSize {
 		s.messages[i].Hdr.Name = (*byte)(unsafe.Pointer(&s.names[i]))
@@ -212,6 +217,17 @@ func (s *socket) read(slots []slot) (int, error) {
 	return s.fill(slots)
 }
 
+// wait implements [conn]. Raw as in nap; a signal, by which the runtime stops a thread, ends it.
+func (s *socket) wait(slots []slot) (int, error) {
+	if err := s.raw.Control(s.doWait); err != nil {
+		return 0, err
+	}
+	if s.errno == unix.EAGAIN || s.errno == unix.EINTR {
+		return 0, nil
+	}
+	return s.fill(slots)
+}
+
 // nap implements [conn]. Raw, so that the scheduler does not take the CPU for others meanwhile, who would have it for
 // longer than the nap takes.
 func (*socket) nap() {
@@ -251,7 +267,27 @@ func (s *socket) tryReceive(uintptr) bool {
 
 // receive reads the packets that there are.
 func (s *socket) receive(fd uintptr) {
-	for i := range s.got { // the others are as they were
+	s.clear()
+	for {
+		// Raw: it does not wait, and telling the scheduler of each call has it wake others to look after this thread.
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&s.messages)), batchSize, unix.MSG_DONTWAIT, 0, 0)
+		if errno != unix.EINTR {
+			s.received(n, errno)
+			return
+		}
+	}
+}
+
+// await waits for packets, and reads those that there are then.
+func (s *socket) await(fd uintptr) {
+	s.clear()
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&s.messages)), batchSize, unix.MSG_WAITFORONE, 0, 0)
+	s.received(n, errno)
+}
+
+// clear makes the messages of the last batch ready to be read into. The others are.
+func (s *socket) clear() {
+	for i := range s.got {
 		s.vectors[i].Base = &s.buffers[i][0]
 		s.vectors[i].SetLen(packetSize)
 		hdr := &s.messages[i].Hdr
@@ -262,16 +298,12 @@ func (s *socket) receive(fd uintptr) {
 		}
 	}
 	s.got = 0
-	for {
-		// Raw: it does not wait, and telling the scheduler of each call has it wake others to look after this thread.
-		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&s.messages)), batchSize, unix.MSG_DONTWAIT, 0, 0)
-		if errno == unix.EINTR {
-			continue
-		}
-		if s.errno = errno; errno == 0 {
-			s.got = int(n) //nolint:gosec // at most batchSize
-		}
-		return
+}
+
+// received takes down how a read has ended.
+func (s *socket) received(n uintptr, errno unix.Errno) {
+	if s.errno = errno; errno == 0 {
+		s.got = int(n) //nolint:gosec // at most batchSize
 	}
 }
 

@@ -404,6 +404,15 @@ func TestSocketIsWatchedWhileSomebodyWaits(t *testing.T) {
 		if n, err := s.Poll(); n != 0 || err != nil || s.Watched(t) {
 			t.Fatalf("polled in quiet: %d, %v, watched %v", n, err, s.Watched(t))
 		}
+		if n, err := s.Wait(); n != 0 || err != nil || s.Watched(t) {
+			t.Fatalf("waited in quiet: %d, %v, watched %v", n, err, s.Watched(t))
+		}
+		if _, err := client.Write(make([]byte, 12)); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := s.Wait(); n != 1 || err != nil || s.Watched(t) {
+			t.Fatalf("waited for one: %d, %v, watched %v", n, err, s.Watched(t))
+		}
 		wait()
 		until(t, "it is watched", func() bool { return s.Watched(t) })
 		if _, err := client.Write(make([]byte, 12)); err != nil {

@@ -43,7 +43,9 @@ type conn interface {
 	read(slots []slot) (n int, err error)
 	// poll is read that does not wait, and works after stop as well: it returns 0 if there is no packet.
 	poll(slots []slot) (n int, err error)
-	// nap waits for napTime, packets or not, and has whoever comes to want the CPU wait too.
+	// wait is read that waits for patience, some milliseconds at most, and returns 0 if no packet has come by then. nap
+	// waits for napTime, packets or not. Both have whoever comes to want the CPU wait too.
+	wait(slots []slot) (n int, err error)
 	nap()
 	// write sends the answers to the packets that the slots held at the last read. It returns how many were not sent.
 	write(slots []slot) (refused int)
@@ -105,8 +107,8 @@ func (w *worker) run() {
 	}
 }
 
-// read reads a batch. Where packets rush in it lets some gather, rather than be called for the first; but not while
-// CoreDNS has much to do, which may be waiting for this CPU.
+// read reads a batch. Where packets rush in it waits in the cheapest way; but not while CoreDNS has much to do, which may
+// be waiting for this CPU.
 func (w *worker) read() (int, error) {
 	if w.pace.rushed && !w.handed && !w.pace.late() {
 		if n, err := w.conn.poll(w.slots[:]); n > 0 || err != nil {
@@ -115,10 +117,13 @@ func (w *worker) read() (int, error) {
 		}
 		if !w.pace.over() {
 			w.yield(turnSize)
-			w.conn.nap()
-			n, err := w.conn.poll(w.slots[:])
-			w.pace.napped(n)
-			if n > 0 || err != nil {
+			read := w.conn.wait
+			if w.pace.naps {
+				w.conn.nap()
+				read = w.conn.poll
+			}
+			if n, err := read(w.slots[:]); n > 0 || err != nil {
+				w.pace.packets += n
 				return n, err
 			}
 		}
