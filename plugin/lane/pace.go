@@ -52,10 +52,6 @@ type pace struct {
 	pays  bool
 }
 
-// over reports whether the turn is, late whether it has been for as long: there were packets all the time.
-func (p *pace) over() bool { return time.Since(p.began) >= turnTime }
-func (p *pace) late() bool { return time.Since(p.began) >= 2*turnTime }
-
 // turn ends the turn if it is over, and begins the next.
 func (p *pace) turn() {
 	took := time.Since(p.began)

@@ -217,16 +217,8 @@ func (s *socket) read(slots []slot) (int, error) {
 	return s.fill(slots)
 }
 
-// wait implements [conn]. Raw as in nap; a signal, by which the runtime stops a thread, ends it.
-func (s *socket) wait(slots []slot) (int, error) {
-	if err := s.raw.Control(s.doWait); err != nil {
-		return 0, err
-	}
-	if s.errno == unix.EAGAIN || s.errno == unix.EINTR {
-		return 0, nil
-	}
-	return s.fill(slots)
-}
+// wait implements [conn].
+func (s *socket) wait(slots []slot) (int, error) { return s.once(s.doWait, slots) }
 
 // nap implements [conn]. Raw, so that the scheduler does not take the CPU for others meanwhile, who would have it for
 // longer than the nap takes.
@@ -240,7 +232,12 @@ func (s *socket) poll(slots []slot) (int, error) {
 	if s.watch.on {
 		_ = s.raw.Control(s.doRest) // what follows tells if it is closed
 	}
-	if err := s.raw.Control(s.doRead); err != nil {
+	return s.once(s.doRead, slots)
+}
+
+// once reads once, whether there is a packet or not.
+func (s *socket) once(read func(fd uintptr), slots []slot) (int, error) {
+	if err := s.raw.Control(read); err != nil {
 		return 0, err
 	}
 	if s.errno == unix.EAGAIN {
@@ -266,28 +263,14 @@ func (s *socket) tryReceive(uintptr) bool {
 }
 
 // receive reads the packets that there are.
-func (s *socket) receive(fd uintptr) {
-	s.clear()
-	for {
-		// Raw: it does not wait, and telling the scheduler of each call has it wake others to look after this thread.
-		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&s.messages)), batchSize, unix.MSG_DONTWAIT, 0, 0)
-		if errno != unix.EINTR {
-			s.received(n, errno)
-			return
-		}
-	}
-}
+func (s *socket) receive(fd uintptr) { s.receiveBy(fd, unix.MSG_DONTWAIT) }
 
-// await waits for packets, and reads those that there are then.
-func (s *socket) await(fd uintptr) {
-	s.clear()
-	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&s.messages)), batchSize, unix.MSG_WAITFORONE, 0, 0)
-	s.received(n, errno)
-}
+// await reads the packets that there are, or waits for one: for patience, or until a signal comes, by which the runtime
+// stops a thread.
+func (s *socket) await(fd uintptr) { s.receiveBy(fd, unix.MSG_WAITFORONE) }
 
-// clear makes the messages of the last batch ready to be read into. The others are.
-func (s *socket) clear() {
-	for i := range s.got {
+func (s *socket) receiveBy(fd, flags uintptr) {
+	for i := range s.got { // the others are as they were
 		s.vectors[i].Base = &s.buffers[i][0]
 		s.vectors[i].SetLen(packetSize)
 		hdr := &s.messages[i].Hdr
@@ -298,12 +281,13 @@ func (s *socket) clear() {
 		}
 	}
 	s.got = 0
-}
-
-// received takes down how a read has ended.
-func (s *socket) received(n uintptr, errno unix.Errno) {
-	if s.errno = errno; errno == 0 {
+	// Raw: telling the scheduler of each call has it wake others to look after this thread.
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&s.messages)), batchSize, flags, 0, 0)
+	switch s.errno = errno; errno {
+	case 0:
 		s.got = int(n) //nolint:gosec // at most batchSize
+	case unix.EINTR:
+		s.errno = unix.EAGAIN
 	}
 }
 

@@ -94,6 +94,7 @@ func (w *worker) run() {
 		n, err := w.read()
 		switch {
 		case err == nil:
+			w.pace.packets += n
 			w.serve(n)
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return
@@ -110,12 +111,12 @@ func (w *worker) run() {
 // read reads a batch. Where packets rush in it waits in the cheapest way; but not while CoreDNS has much to do, which may
 // be waiting for this CPU.
 func (w *worker) read() (int, error) {
-	if w.pace.rushed && !w.handed && !w.pace.late() {
+	took := time.Since(w.pace.began)
+	if w.pace.rushed && !w.handed && took < 2*turnTime { // longer if there were packets all the time
 		if n, err := w.conn.poll(w.slots[:]); n > 0 || err != nil {
-			w.pace.packets += n
 			return n, err
 		}
-		if !w.pace.over() {
+		if took < turnTime {
 			w.yield(turnSize)
 			read := w.conn.wait
 			if w.pace.naps {
@@ -123,15 +124,12 @@ func (w *worker) read() (int, error) {
 				read = w.conn.poll
 			}
 			if n, err := read(w.slots[:]); n > 0 || err != nil {
-				w.pace.packets += n
 				return n, err
 			}
 		}
 	}
 	w.pace.turn()
-	n, err := w.conn.read(w.slots[:])
-	w.pace.packets += n
-	return n, err
+	return w.conn.read(w.slots[:])
 }
 
 // yield gives others a turn after each turnSize packets. A worker that finds packets each time it reads would have

@@ -972,18 +972,26 @@ func TestMountPointInUse(t *testing.T) {
 	}
 }
 
-// broken is a disk that does not give files of a name away.
-type broken struct {
+// shut is a system on which what has a name cannot be opened, whoever asks.
+type shut struct {
 	share.System
 
-	file string
+	name string
+	why  error
 }
 
-func (b broken) OpenFile(at share.Handle, name string) (share.Handle, error) {
-	if name == b.file {
-		return share.None, syscall.EIO
+func (s shut) OpenFile(at share.Handle, name string) (share.Handle, error) {
+	if name == s.name {
+		return share.None, s.why
 	}
-	return b.System.OpenFile(at, name)
+	return s.System.OpenFile(at, name)
+}
+
+func (s shut) OpenFolder(at share.Handle, name string) (share.Handle, error) {
+	if name == s.name {
+		return share.None, s.why
+	}
+	return s.System.OpenFolder(at, name)
 }
 
 // TestErrorBesideEndsAFolder: the rest of a folder is not copied for hours once one in there has failed.
@@ -994,7 +1002,7 @@ func TestErrorBesideEndsAFolder(t *testing.T) {
 		h.put(fmt.Sprintf("one/%s/Media/%03d/f", library, i), "x", 2)
 	}
 	h.put("one/"+library+"/Media/000/bad", "x", 2)
-	_, err := h.share(broken{share.ThisSystem(), "bad"}, "apply", "-copy")
+	_, err := h.share(shut{share.ThisSystem(), "bad", syscall.EIO}, "apply", "-copy")
 	if err == nil || !strings.Contains(err.Error(), "000/bad: input/output error") {
 		t.Fatal(err)
 	}

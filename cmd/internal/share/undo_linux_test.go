@@ -187,20 +187,6 @@ func TestOtherInodes(t *testing.T) {
 	}
 }
 
-// shut is a system on which nobody may open folders of a name, whoever asks.
-type shut struct {
-	share.System
-
-	folder string
-}
-
-func (s shut) OpenFolder(at share.Handle, name string) (share.Handle, error) {
-	if name == s.folder {
-		return share.None, syscall.EACCES
-	}
-	return s.System.OpenFolder(at, name)
-}
-
 // TestUndoOfWhatCannotBeRead: servers may run as somebody else, whose new folders are theirs alone. What was renamed goes
 // back with them; what was copied stays with them.
 func TestUndoOfWhatCannotBeRead(t *testing.T) {
@@ -217,7 +203,7 @@ func TestUndoOfWhatCannotBeRead(t *testing.T) {
 				t.Fatal(err)
 			}
 			h.put("both/Media/new/file", "of a server", 9)
-			out, err := h.share(shut{share.ThisSystem(), "new"}, "undo")
+			out, err := h.share(shut{share.ThisSystem(), "new", syscall.EACCES}, "undo")
 			if err != nil || !strings.Contains(out, c.says) {
 				t.Errorf("%v\n%s", err, out)
 			}
