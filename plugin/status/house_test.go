@@ -76,6 +76,7 @@ func (c *cluster) Subscribe() (<-chan struct{}, func()) {
 		c.subs = map[chan struct{}]bool{}
 	}
 	ch := make(chan struct{}, 1)
+	ch <- struct{}{}
 	c.subs[ch] = true
 	return ch, func() {
 		c.mu.Lock()

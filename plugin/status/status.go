@@ -46,8 +46,8 @@ type Source interface {
 	Answers() []Answer
 	// Timeline returns what has happened, over reloads.
 	Timeline() *timeline.Timeline
-	// Subscribe returns a channel that holds a value whenever what is shown may have changed, and a function that
-	// ends the subscription.
+	// Subscribe returns a channel that holds a value at once, and whenever what is shown may have changed since it was
+	// read, and a function that ends the subscription.
 	Subscribe() (news <-chan struct{}, cancel func())
 	// Stalled returns the subjects whose probes give no sign of life.
 	Stalled() []zones.Subject
