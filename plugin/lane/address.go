@@ -126,13 +126,11 @@ func (l *lane) shrink(wanted int) error {
 	surplus := l.workers[wanted:]
 	l.workers, l.places = l.workers[:wanted], l.places[:wanted]
 	retire(surplus)
-	if err := l.lead(context.Background()); err != nil { // they may have left the group
-		return err
-	}
+	err := l.lead(context.Background()) // they may have left the group
 	drain(surplus)
 	l.swap(l.service.Load().again()).close(endTime)
 	l.close(surplus)
-	return l.lead(context.Background())
+	return errors.Join(err, l.lead(context.Background()))
 }
 
 // retire has the kernel give the workers no more packets than they have. Where it refuses, packets that come in the

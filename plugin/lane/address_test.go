@@ -1,7 +1,9 @@
 package lane_test
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -98,4 +100,24 @@ func TestLaneLooksForItsSocketsAfterAReloadAsBefore(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Sockets that a reload takes away are closed though the system refuses to lead packets.
+func TestSocketsAreClosedThoughNothingIsLed(t *testing.T) {
+	for calls := range 3 {
+		synctest.Test(t, func(t *testing.T) {
+			k, err := lane.OpenKept(quiet(newBlock(t, "192.0.2.1")), server(t, &words{say: "chain"}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer k.End() // does not wait for sockets that the lane does not know: the test fails over what is left
+			if err := k.Resize(3); err != nil {
+				t.Fatal(err)
+			}
+			k.Grants.Store(int64(calls) + 1)
+			if err := k.Resize(1); !errors.Is(err, os.ErrPermission) {
+				t.Errorf("call %d refused: %v", calls+1, err)
+			}
+		})
+	}
 }

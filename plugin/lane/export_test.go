@@ -275,8 +275,9 @@ func (l *Lanes) Has(addr string) bool {
 
 // Kept is a lane in memory whose looks for its sockets can be watched.
 type Kept struct {
-	Looks atomic.Int64 // how often it has led its packets
-	lane  *lane
+	Looks  atomic.Int64 // how often it has led its packets
+	Grants atomic.Int64 // how often the system may be asked to lead packets before it refuses, if not 0
+	lane   *lane
 }
 
 // OpenKept opens a lane of one socket.
@@ -288,6 +289,9 @@ func OpenKept(p Plan, s *dnsserver.Server) (*Kept, error) {
 		steer: func(_ conn, s steering) error {
 			if s.key == (key{}) {
 				k.Looks.Add(1)
+			}
+			if k.Grants.Load() > 0 && k.Grants.Add(-1) == 0 {
+				return os.ErrPermission
 			}
 			return nil
 		},
