@@ -37,6 +37,7 @@ type claim struct {
 
 // Claim says what an instance wants when it serves. Until then nothing changes.
 func (l *Lanes) Claim(owner any, p Plan) {
+	limitReads(p.Addr) // sockets that are handed down to this instance, or to the next one
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.claims == nil {
@@ -60,6 +61,7 @@ func (l *Lanes) Serve(owner any, s *dnsserver.Server, writer dns.DecorateWriter)
 	if c == nil || c.failed || c.plan.Routes.empty() {
 		return writer
 	}
+	limitReads(s.Addr)
 	switch {
 	case c.served && current != nil: // by another server of the instance, with a socket of its own
 	case current == nil:

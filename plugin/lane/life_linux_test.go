@@ -183,6 +183,59 @@ func TestLaneComesAndGoesWithoutALoss(t *testing.T) {
 	}
 }
 
+// A socket blocks for a moment when it is handed down. Who reads in that moment must end all the same: packets are led
+// elsewhere.
+func TestSocketsThatAreHandedDownKeepNobody(t *testing.T) {
+	laned := lane.Plan{Routes: routesTo(newBlock(t, "192.0.2.1"))}
+	for name, c := range map[string]struct{ first, next lane.Plan }{
+		"by an instance with a lane":        {first: laned},
+		"to the first instance with a lane": {next: laned},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := config{addr: freePort(t, "127.0.0.1"), chain: &words{say: "chain"}, plan: c.first}
+			var lanes lane.Lanes
+			i := start(t, &lanes, cfg)
+			if cfg.plan = c.next; cfg.plan.Routes != nil {
+				cfg.claim(&lanes, i)
+			}
+			cfg.inherit = i
+			heir := cfg.listen(t, i.servers[0], 0).(*net.UDPConn)
+			letBlock(t, heir, true)
+			_ = heir.SetReadDeadline(time.Now().Add(time.Millisecond))
+			ended := make(chan error, 1)
+			go func() {
+				_, _, err := heir.ReadFrom(make([]byte, 1))
+				ended <- err
+			}()
+			select {
+			case err := <-ended:
+				if !errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Error(err)
+				}
+			case <-time.After(patience):
+				t.Fatal("it reads still") // and would as long as nobody sends it a packet
+			}
+			letBlock(t, heir, false)
+			heir.Close()
+			i.stop()
+		})
+	}
+}
+
+// letBlock has a socket block or not, for all who have it.
+func letBlock(tb testing.TB, c *net.UDPConn, blocks bool) {
+	tb.Helper()
+	raw, err := c.SyscallConn()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var failed error
+	err = raw.Control(func(fd uintptr) { failed = unix.SetNonblock(int(fd), !blocks) })
+	if err := errors.Join(err, failed); err != nil {
+		tb.Fatal(err)
+	}
+}
+
 // Without what the lane does about it, packets are lost with sockets that are just being closed: about one for each
 // 15 sockets in a flood, one in thousands here.
 func TestNothingIsLostWhileOthersComeAndGo(t *testing.T) {
