@@ -42,6 +42,7 @@ type child struct {
 	conf     string
 	at       string // where it serves
 	statusAt string
+	notified string      // the socket of who wants to be told
 	told     chan string // by sd_notify
 	ended    chan error
 
@@ -91,7 +92,8 @@ func start(t *testing.T, node string) *child {
 	}
 	// LISTEN_PID is known in the process alone.
 	c.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), "sh", "-c", `LISTEN_PID=$$ exec "$@"`, "sh", exe, "-conf", c.conf)
-	c.cmd.Env = append(os.Environ(), asChild+"=1", "LISTEN_FDS=2", "NOTIFY_SOCKET="+c.listen())
+	c.notified = c.listen()
+	c.cmd.Env = append(os.Environ(), asChild+"=1", "LISTEN_FDS=2", "NOTIFY_SOCKET="+c.notified)
 	c.cmd.ExtraFiles = files[:]
 	c.cmd.Stdout, c.cmd.Stderr = c, c
 	if err := c.cmd.Start(); err != nil {
@@ -131,18 +133,38 @@ func (c *child) listen() string {
 // tells waits until the service manager has been told so.
 func (c *child) tells(what string) {
 	c.t.Helper()
-	late := time.After(patience)
+	late, ended := time.After(patience), c.ended
 	for {
 		select {
 		case got := <-c.told:
-			if strings.Contains(got, what) {
+			switch {
+			case strings.Contains(got, what):
 				return
+			case got == lastWord:
+				c.t.Fatalf("it has ended: %v\n%s", <-c.ended, c.output())
 			}
-		case err := <-c.ended:
-			c.t.Fatalf("it has ended: %v\n%s", err, c.output())
+		case err := <-ended:
+			ended <- err // for who wants to know how
+			ended = nil
+			c.sayLastWord()
 		case <-late:
 			c.t.Fatalf("the service manager is not told %s\n%s", what, c.output())
 		}
+	}
+}
+
+// lastWord is what the service manager hears behind all that a program has told that has ended.
+const lastWord = "ENDED"
+
+func (c *child) sayLastWord() {
+	c.t.Helper()
+	conn, err := net.Dial("unixgram", c.notified)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := io.WriteString(conn, lastWord); err != nil {
+		c.t.Fatal(err)
 	}
 }
 
