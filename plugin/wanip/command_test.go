@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -117,11 +118,40 @@ func witness(t *testing.T) (name string, ended func() bool) {
 	}
 }
 
+// signal is a pipe in which a command says that it has come so far, which said waits for.
+func signal(t *testing.T) (name string, said func() error) {
+	t.Helper()
+	name = filepath.Join(t.TempDir(), "signal")
+	if err := syscall.Mkfifo(name, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.OpenFile(name, os.O_RDWR|syscall.O_NONBLOCK, 0) // to read alone would be to read the end at once
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { file.Close() })
+	return name, func() error {
+		if err := file.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+			return err
+		}
+		_, err := file.Read(make([]byte, 1))
+		return err
+	}
+}
+
 func TestCommandEndsWithItsTime(t *testing.T) {
 	name, ended := witness(t)
+	all, said := signal(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
-	source := script(`exec 3>"$1"; sleep 600 & echo alive >&3; echo waiting >&2; wait`, name)
-	time.AfterFunc(300*time.Millisecond, func() { cancel(errors.New("the round is over")) })
+	source := script(`exec 3>"$1"; sleep 600 & echo alive >&3; echo waiting >&2; echo >"$2"; wait`, name, all)
+	var over sync.WaitGroup
+	over.Go(func() {
+		if err := said(); err != nil {
+			t.Errorf("the command does not begin: %v", err)
+		}
+		cancel(errors.New("the round is over"))
+	})
+	defer over.Wait()
 	got := words(source.Ask(ctx, via.Path{}, zones.IPv4))
 	if want := `error: running the command: the round is over: "waiting"`; got != want {
 		t.Errorf("%s, want %s", got, want)
