@@ -137,18 +137,23 @@ func TestEvents(t *testing.T) {
 	events.rest(t)
 }
 
-// TestStreamsDoNotHoldUpTheEnd.
+// TestStreamsDoNotHoldUpTheEnd: if they did, each end would take the 250 ms after which they are cut off. The quickest
+// counts, since a busy machine makes one slow.
 func TestStreamsDoNotHoldUpTheEnd(t *testing.T) {
-	o := status.Options{Dir: shortDir(t)}
-	socket := status.Socket(o.Dir)
-	var s status.Servers
-	leave := open(t, &s, home("home.test."), o)
-	page, events := listen(t, socket, lookOf(t, socket)), listen(t, socket, "/events")
-	begin := time.Now()
-	leave()
-	if took := time.Since(begin); took > 200*time.Millisecond {
-		t.Errorf("it took %v", took)
+	quickest := patience
+	for range 5 {
+		o := status.Options{Dir: shortDir(t)}
+		socket := status.Socket(o.Dir)
+		var s status.Servers
+		leave := open(t, &s, home("home.test."), o)
+		page, events := listen(t, socket, lookOf(t, socket)), listen(t, socket, "/events")
+		begin := time.Now()
+		leave()
+		quickest = min(quickest, time.Since(begin))
+		page.rest(t)
+		events.rest(t)
 	}
-	page.rest(t)
-	events.rest(t)
+	if quickest > 200*time.Millisecond {
+		t.Errorf("it took %v", quickest)
+	}
 }

@@ -287,7 +287,7 @@ func TestHugeHeadersAreRefused(t *testing.T) {
 	}
 }
 
-// TestSlowClientDoesNotHoldUpTheEnd.
+// TestSlowClientDoesNotHoldUpTheEnd, as one would that may take 5 s for his request.
 func TestSlowClientDoesNotHoldUpTheEnd(t *testing.T) {
 	o := status.Options{Addr: given(t)}
 	var s status.Servers
@@ -302,7 +302,7 @@ func TestSlowClientDoesNotHoldUpTheEnd(t *testing.T) {
 	}
 	begin := time.Now()
 	leave()
-	if took := time.Since(begin); took > 800*time.Millisecond {
+	if took := time.Since(begin); took > 4*time.Second {
 		t.Errorf("the end took %v", took)
 	}
 	if _, err := c.Read(make([]byte, 1)); err == nil {
