@@ -54,7 +54,7 @@ func TestStatus(t *testing.T) {
 	order(t, dir, "plex1 drain 2126-11-22T21:00:00Z # new disk\n")
 	h := newHouse(t)
 	golden(t, "status-before.json", h.Status(now))
-	h.load("node plex1 "+one.addr, "node plex2 "+two.addr, state(dir))
+	h.load("node plex1 "+one.addr, "node plex2 "+two.addr, "interval 1h", state(dir)) // nothing changes meanwhile
 	h.states(zones.Up, zones.Down)
 	h.await("the alarm", isOpen)
 	h.place("a")
