@@ -47,7 +47,7 @@ func TestFailedReloadFromPlainLeavesNothing(t *testing.T) {
 		}
 	}
 	probed := node.times.Load()
-	if got := settled(); got > goroutines {
+	if got := settledAt(goroutines); got > goroutines {
 		t.Errorf("goroutines: %d before the failed reloads, %d after: %s", goroutines, got, stacks())
 	}
 	if got := node.times.Load(); got > probed {
@@ -78,7 +78,7 @@ func TestReloadFromPlainAndBack(t *testing.T) {
 	if got := s.ask(main); got != "REFUSED" {
 		t.Errorf("after the block has gone: got %s", got)
 	}
-	if got := settled(); got > goroutines+2 { // the node's end of a connection that is kept
+	if got := settledAt(goroutines + 2); got > goroutines+2 { // the node's end of a connection that is kept
 		t.Errorf("goroutines: %d before the block came, %d after it has gone: %s", goroutines, got, stacks())
 	}
 }
