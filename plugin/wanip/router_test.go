@@ -148,7 +148,7 @@ func TestNATPMPQuestion(t *testing.T) {
 	})
 	path := via.Path{Interface: loopback(t).Name, Source: netip.MustParseAddr("127.0.0.1")}
 	got := words(wanip.RouterSource("natpmp", router).Ask(t.Context(), path, zones.IPv4))
-	if got != "203.0.113.7" || len(asked) != 2 || <-asked != "0000" {
+	if got != "203.0.113.7" || len(asked) < 2 || <-asked != "0000" { // a third is sent if the answer is late
 		t.Errorf("%s after %d questions", got, len(asked))
 	}
 }
@@ -164,7 +164,8 @@ func TestNATPMPTurnedOff(t *testing.T) {
 // The library would go on for two minutes.
 func TestNATPMPEndsWithItsContext(t *testing.T) {
 	router := newRouter()
-	ctx, cancel := context.WithCancelCause(soon(t))
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
 	serveDatagrams(t, router, 5351, func([]byte) []byte {
 		cancel(errors.New("the round is over"))
 		return nil
