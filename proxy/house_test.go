@@ -127,10 +127,14 @@ func (h *house) write(_ bool, line string) {
 }
 
 // block returns the block of a zone with nodes, listening at any port of 127.0.0.2 with TLS and of 127.0.0.3 without.
+// The nodes are asked once for each block, so that none is doubted because the machine is busy.
 func (h *house) block(zone, properties string, nodes ...*fakeNode) *corefile.Config {
 	h.t.Helper()
 	var text strings.Builder
 	text.WriteString(zone + " {\nplex {\nstorage " + filepath.Join(h.dir, "storage") + "\nstate " + h.dir + "\ninternal 127.0.0.0/24\n" + properties + "\n")
+	if !strings.Contains(properties, "interval ") {
+		text.WriteString("interval 1h\ntimeout 10s\n")
+	}
 	for _, n := range nodes {
 		text.WriteString("node " + n.name + " " + strings.TrimPrefix(n.URL, "http://") + "\n")
 	}
