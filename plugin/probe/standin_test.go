@@ -98,14 +98,14 @@ func killed(tb testing.TB) time.Duration {
 
 	server.line(tb) // the probe's connection
 	server.line(tb) // the link watch's
-	if got := b.await(tb, board.OK, 2*time.Second); got.Identity != machineID {
+	if got := b.await(tb, board.OK, 10*time.Second); got.Identity != machineID {
 		tb.Errorf("identity %q, want %q", got.Identity, machineID)
 	}
 	at := time.Now()
 	if err := server.Process.Kill(); err != nil {
 		tb.Fatal(err)
 	}
-	return b.await(tb, board.Gone, 2*time.Second).At.Sub(at)
+	return b.await(tb, board.Gone, 10*time.Second).At.Sub(at)
 }
 
 func TestKilledServerIsGone(t *testing.T) { killed(t) }
