@@ -159,11 +159,13 @@ func TestAnswersThatAreNotPassedOnEndAtOnce(t *testing.T) {
 func TestAskingElsewhereIsBoundedForOneClient(t *testing.T) {
 	s := newStage(t, nil, handlers{"plex1": segmentOf("abc"), "plex2": segmentOf("abc")})
 	const made = 300
+	begin := time.Now()
 	for i := range made {
 		s.get(fmt.Sprintf("/video/:/transcode/universal/session/made-up-%d/0/1.m4s", i))
 	}
+	slow := int(10 * time.Since(begin).Seconds()) // this many more may be asked twice
 	got := len(s.names["plex1"].requests()) + len(s.names["plex2"].requests())
-	if got < made+50 || got > made+250 {
+	if got < made+50 || got > made+150+slow {
 		t.Errorf("the nodes got %d requests for %d with made-up sessions, want some asked twice, and most once", got, made)
 	}
 }
