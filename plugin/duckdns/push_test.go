@@ -145,7 +145,8 @@ func TestPublishFails(t *testing.T) {
 			if !strings.HasPrefix(err.Error(), "pushing 192.0.2.1 to DuckDNS: ") || !strings.Contains(err.Error(), tt.words) {
 				t.Errorf("%v, want %q", err, tt.words)
 			}
-			if n := len(d.requests()); n != 1 {
+			// On a busy machine a short time may be over before the request has arrived.
+			if n := len(d.requests()); n > 1 || n == 0 && !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("%d requests, want 1", n)
 			}
 		})
