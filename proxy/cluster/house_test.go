@@ -26,7 +26,6 @@ const (
 )
 
 // node is a Plex server on loopback.
-
 type node struct {
 	addr     string // HOST:PORT
 	status   atomic.Int32

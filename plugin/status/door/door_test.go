@@ -145,13 +145,21 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
-// serve serves a house at a socket, until the test ends or end is called.
-func serve(t *testing.T, d *door.Door) (c *http.Client, end func()) {
+// shortDir is a folder for sockets: t.TempDir is named after the test, which makes too long a path.
+func shortDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "d") //nolint:usetesting // t.TempDir is named after the test, and too long for a socket
+	dir, err := os.MkdirTemp("", "d") //nolint:usetesting // see above
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+// serve serves a house at a socket, until the test ends or end is called.
+func serve(t *testing.T, d *door.Door) (c *http.Client, end func()) {
+	t.Helper()
+	dir := shortDir(t)
 	path := filepath.Join(dir, "s")
 	l, err := door.Listen(path)
 	if err != nil {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
-	"time"
 )
 
 // socketMode lets those in who may write orders to the state folder, whose mode is 770: its owner's group.
@@ -21,9 +20,6 @@ type Socket struct {
 	path string
 	mine os.FileInfo // what stands there as long as nobody takes it away
 }
-
-// answerTimeout is how long a process that listens may need to take a connection: the kernel does it.
-const answerTimeout = 250 * time.Millisecond
 
 // Listen listens at a path. Whoever of this process listened there before is not connected to any more, and needs not
 // know; another process that listens there is left alone, with an error.
@@ -61,8 +57,12 @@ func (s *Socket) Close() error {
 
 // isFree returns an error if another process listens at the path. What a dead one has left there is nobody's.
 func isFree(path string) error {
-	c, err := (&net.Dialer{Timeout: answerTimeout}).DialContext(context.Background(), "unix", path)
-	if err != nil {
+	c, err := new(net.Dialer).DialContext(context.Background(), "unix", path) // which never waits: the kernel takes it
+	switch {
+	case errors.Is(err, syscall.EAGAIN):
+		return errors.New("a process listens there, and takes no connections any more: end it, or give this one another folder " +
+			"with `state DIR`")
+	case err != nil:
 		return nil // nobody is there
 	}
 	defer func() { _ = c.Close() }() // nothing was said

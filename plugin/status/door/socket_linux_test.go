@@ -2,11 +2,14 @@ package door_test
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"plexha/plugin/status/door"
@@ -14,12 +17,7 @@ import (
 
 // TestAnotherProcessIsLeftAlone: two programs with one state folder do not take the socket from each other.
 func TestAnotherProcessIsLeftAlone(t *testing.T) {
-	dir, err := os.MkdirTemp("", "d") //nolint:usetesting // t.TempDir is named after the test, and too long for a socket
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	path := filepath.Join(dir, "s")
+	path := filepath.Join(shortDir(t), "s")
 	other := exec.CommandContext(t.Context(), os.Args[0])
 	other.Env = append(os.Environ(), listenAt+"="+path)
 	in, err := other.StdinPipe()
@@ -59,5 +57,26 @@ func TestAnotherProcessIsLeftAlone(t *testing.T) {
 	}
 	if err := l.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestProcessThatTakesNoConnectionsIsLeftAlone: who has stopped still has the socket.
+func TestProcessThatTakesNoConnectionsIsLeftAlone(t *testing.T) {
+	path := filepath.Join(shortDir(t), "s")
+	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = syscall.Close(fd) }()
+	if err := errors.Join(syscall.Bind(fd, &syscall.SockaddrUnix{Name: path}), syscall.Listen(fd, 0)); err != nil {
+		t.Fatal(err)
+	}
+	waiting, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = waiting.Close() }()
+	if _, err := door.Listen(path); err == nil || !strings.Contains(err.Error(), "takes no connections any more") {
+		t.Errorf("got %v", err)
 	}
 }
