@@ -2,9 +2,12 @@ package e2e_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -46,7 +49,7 @@ type homeConfig struct {
 	still   bool     // without the plugin `reload`: the Corefile is read once
 }
 
-// newHome starts a home and returns when plexdns answers.
+// newHome starts a home and returns when plexdns answers, and knows that all in it is up.
 func newHome(tb testing.TB, c homeConfig) *home {
 	tb.Helper()
 	if c.nodes == 0 {
@@ -64,6 +67,9 @@ func newHome(tb testing.TB, c homeConfig) *home {
 	h.dns = newPlexdns(tb)
 	h.dns.write(h.corefile(c))
 	h.dns.start()
+	if !c.exact { // else nobody knows where it can be asked
+		eventually(tb, 20*time.Second, h.dns.sees)
+	}
 	return h
 }
 
@@ -156,6 +162,46 @@ func (p *plexdns) start() {
 		_, err := p.tryAsk(inside, zone, dns.TypeSOA)
 		return err
 	})
+}
+
+// client speaks HTTP with it over the Unix socket in its state folder.
+func (p *plexdns) client() *http.Client {
+	return &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(p.dir, "plexdns.sock"))
+		},
+	}}
+}
+
+// sees returns nil if it has seen that all nodes and proxies are up.
+func (p *plexdns) sees() error {
+	resp, err := p.client().Get("http://plexdns/status.json")
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	return allUp(resp.Body)
+}
+
+// allUp returns nil if a program's status.json shows all nodes and proxies as up. One whose first probe had to wait for
+// a turn on a busy machine begins as down.
+func allUp(document io.Reader) error {
+	type subject struct{ Name, State string }
+	var shown struct {
+		Clusters []struct{ Nodes, Proxies []subject }
+	}
+	if err := json.NewDecoder(document).Decode(&shown); err != nil {
+		return err
+	}
+	for _, c := range shown.Clusters {
+		for _, s := range slices.Concat(c.Nodes, c.Proxies) {
+			if s.State != "up" {
+				return fmt.Errorf("%s is %s", s.Name, s.State)
+			}
+		}
+	}
+	return nil
 }
 
 // stop ends it by SIGTERM, and fails the test unless it ends well.

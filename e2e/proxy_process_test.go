@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -65,8 +66,8 @@ func (p *plexproxy) accessLog() string { return filepath.Join(p.dir, "access.log
 
 func (p *plexproxy) file() string { return filepath.Join(p.dir, "Corefile") }
 
-// start starts it and returns when it is ready. When the test ends, it must end well, and its log must hold no
-// token.
+// start starts it and returns when it is ready, and knows that all nodes are up. When the test ends, it must end well,
+// and its log must hold no token.
 func (p *plexproxy) start() {
 	p.tb.Helper()
 	writeFile(p.tb, p.file(), p.corefile())
@@ -87,7 +88,8 @@ func (p *plexproxy) start() {
 		if a := p.front.get("/.plexha/ready"); a.status != http.StatusOK {
 			return fmt.Errorf("asking whether it is ready: %s: %s", a, a.body)
 		}
-		return nil
+		_, shown := requestFrom(p.tb, "", http.MethodGet, "http://"+p.status.String()+"/status.json")
+		return allUp(bytes.NewReader(shown))
 	})
 }
 

@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"context"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
@@ -426,20 +425,10 @@ func (w *wan) each(sources []string, f func(*standin.EchoServer)) {
 	}
 }
 
-// client speaks HTTP over the Unix socket.
-func (w *wan) client() *http.Client {
-	return &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(w.dns.dir, "plexdns.sock"))
-		},
-	}}
-}
-
 // trigger starts a round (detect), or a look at DuckDNS (duckdns), over the Unix socket.
 func (w *wan) trigger(what string) {
 	w.tb.Helper()
-	resp, err := w.client().Post("http://plexdns/"+what, "", nil)
+	resp, err := w.dns.client().Post("http://plexdns/"+what, "", nil)
 	if err != nil {
 		w.tb.Fatal(err)
 	}
@@ -481,7 +470,7 @@ func (w *wan) showStatus() {
 	if !w.tb.Failed() {
 		return
 	}
-	if resp, err := w.client().Get("http://plexdns/status.json"); err == nil {
+	if resp, err := w.dns.client().Get("http://plexdns/status.json"); err == nil {
 		defer resp.Body.Close()
 		body, _ := io.ReadAll(resp.Body)
 		w.tb.Logf("status.json: %s", body)
@@ -490,7 +479,7 @@ func (w *wan) showStatus() {
 
 // status returns status.json.
 func (w *wan) status() (s wanStatus, err error) {
-	resp, err := w.client().Get("http://plexdns/status.json")
+	resp, err := w.dns.client().Get("http://plexdns/status.json")
 	if err != nil {
 		return s, err
 	}
