@@ -89,7 +89,7 @@ func TestOrders(t *testing.T) {
 	orders := h.dns.dir + "/home.duckdns.org.orders"
 	wait := func(want netip.Addr) {
 		t.Helper()
-		eventually(t, 5*time.Second, func() error {
+		eventually(t, 20*time.Second, func() error {
 			got := addresses(h.dns.ask(inside, "plex."+zone, dns.TypeA))
 			if len(got) != 1 || got[0] != want {
 				return fmt.Errorf("got %v, want %s", got, want)
@@ -113,7 +113,18 @@ func TestOrders(t *testing.T) {
 		return nil
 	})
 	wait(two)
-	writeFile(t, orders, "plex1 down "+time.Now().Add(2*time.Second).UTC().Format(time.RFC3339)+"\n")
-	wait(two)
-	wait(one) // the order has ended by itself
+	until := time.Now().Add(5 * time.Second).UTC().Truncate(time.Second)
+	order := "plex1 down " + until.Format(time.RFC3339)
+	writeFile(t, orders, order+"\n")
+	// The log still says so once the order has ended, whenever this test looks.
+	eventually(t, 20*time.Second, func() error {
+		if h.dns.proc.output.count("order on node plex1 of home.duckdns.org: down until "+until.Format(time.RFC3339)) == 0 {
+			return fmt.Errorf("the order %q is not told of", order)
+		}
+		return nil
+	})
+	wait(one)
+	if now := time.Now(); now.Before(until) {
+		t.Errorf("at %s the order %q has ended", now.UTC(), order)
+	}
 }
