@@ -264,9 +264,15 @@ func TestLoadCounts(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got := loadOf(t, append(tt.args, serve(t, tt.answer))...)
-			if got.sent == 0 || !tt.want(got) {
-				t.Errorf("got %+v", got)
+			server := serve(t, tt.answer)
+			for rounds := 1; ; rounds++ {
+				got := loadOf(t, append(tt.args, server)...)
+				if got.sent > 0 && tt.want(got) {
+					return
+				}
+				if got.sent >= 1000 || rounds == 10 { // fewer say little: the machine has stood still
+					t.Fatalf("got %+v", got)
+				}
 			}
 		})
 	}
@@ -372,13 +378,20 @@ func TestFloodArrives(t *testing.T) {
 	}
 	defer conn.Close()
 	_ = conn.(*net.UDPConn).SetReadBuffer(1 << 20)
-	var out strings.Builder
-	if err := run(t.Context(), []string{"flood", "-seconds", "0.1", "-rate", "1000", "random", conn.LocalAddr().String()}, &out); err != nil {
-		t.Fatal(err)
+	sent := 0
+	for rounds := 0; sent < 20 && rounds < 10; rounds++ { // one may be over before it begins, on a machine that stands still
+		var out strings.Builder
+		if err := run(t.Context(), []string{"flood", "-seconds", "0.1", "-rate", "1000", "random", conn.LocalAddr().String()}, &out); err != nil {
+			t.Fatal(err)
+		}
+		var now, micros int
+		if _, err := fmt.Sscanf(out.String(), "measured %d %d", &now, &micros); err != nil || now > 1+micros/1000 {
+			t.Errorf("it says %q", out.String())
+		}
+		sent += now
 	}
-	var sent, micros int
-	if _, err := fmt.Sscanf(out.String(), "measured %d %d", &sent, &micros); err != nil || sent < 20 || sent > 150 {
-		t.Errorf("it says %q", out.String())
+	if sent < 20 {
+		t.Errorf("%d were sent in ten floods", sent)
 	}
 	came := 0
 	for buf := make([]byte, 512); ; came++ {
