@@ -368,14 +368,14 @@ func TestProxyEndsGracefully(t *testing.T) {
 	}
 	t.Run("it waits for a film", func(t *testing.T) {
 		t.Parallel()
-		c, film := newWatched(t, size/2)
+		c, film := newWatched(t, size/8) // bytes a second
 		idle, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", c.plain.String())
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer idle.Close()
 		c.proc.signal(t, syscall.SIGTERM)
-		eventually(t, time.Second, func() error {
+		eventually(t, 6*time.Second, func() error { // the film is not over by then
 			conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", c.plain.String())
 			if err == nil {
 				conn.Close()
@@ -386,7 +386,7 @@ func TestProxyEndsGracefully(t *testing.T) {
 		if a := <-film.answer; a.status != http.StatusOK || !a.whole || len(a.body) != size {
 			t.Errorf("%s with %d bytes, %v, want all %d", a, len(a.body), a.err, size)
 		}
-		if err := c.proc.wait(t, 5*time.Second); err != nil {
+		if err := c.proc.wait(t, 15*time.Second); err != nil {
 			t.Errorf("it ends with %v", err)
 		}
 	})
@@ -398,8 +398,8 @@ func TestProxyEndsGracefully(t *testing.T) {
 		if a := <-film.answer; a.whole {
 			t.Errorf("%s, want it cut", a)
 		}
-		err := c.proc.wait(t, 5*time.Second)
-		if took := time.Since(began); err != nil || took < time.Second || took > 4*time.Second {
+		err := c.proc.wait(t, 15*time.Second)
+		if took := time.Since(began); err != nil || took < time.Second || took > 15*time.Second { // without -grace it is 30 s, and the film takes 60
 			t.Errorf("it ends with %v after %s, want code 0 after one second", err, took)
 		}
 		if c.proc.output.count("1 requests had not ended in time") != 1 {
@@ -412,7 +412,7 @@ func TestProxyEndsGracefully(t *testing.T) {
 		c.proc.signal(t, syscall.SIGTERM)
 		c.says("terminated: shutting down within 30s")
 		c.proc.signal(t, syscall.SIGINT)
-		if err := c.proc.wait(t, 2*time.Second); exitCode(err) != 2 {
+		if err := c.proc.wait(t, 15*time.Second); exitCode(err) != 2 {
 			t.Errorf("it ends with %v, want code 2", err)
 		}
 		<-film.answer
@@ -434,7 +434,7 @@ func TestProxyEndsGracefully(t *testing.T) {
 		}
 		f.client.CloseIdleConnections()
 		c.proc.signal(t, syscall.SIGTERM)
-		if err := c.proc.wait(t, 5*time.Second); err != nil {
+		if err := c.proc.wait(t, 15*time.Second); err != nil {
 			t.Errorf("it ends with %v", err)
 		}
 	})
