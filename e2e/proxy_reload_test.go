@@ -17,10 +17,10 @@ import (
 )
 
 // TestReloadKeepsHealth reloads while a node is frozen, which shows least: what is known of it must not have to
-// be learned again at the cost of requests.
+// be learned again at the cost of requests. With a timeout of 4 s that would take longer than a machine is busy.
 func TestReloadKeepsHealth(t *testing.T) {
 	t.Parallel()
-	got := compare(t, stageConfig{}, func(t *testing.T, s *stage) tally {
+	got := compare(t, stageConfig{lines: []string{"timeout 4s"}}, func(t *testing.T, s *stage) tally {
 		path := s.front.pathOn("plex1")
 		s.freeze(0)
 		eventually(t, 30*time.Second, func() error {
@@ -32,8 +32,8 @@ func TestReloadKeepsHealth(t *testing.T) {
 		s.front.reload(t, 1)
 		return each(20, func(int) answer { return s.front.get(path, within(5*time.Second)) })
 	}, tuned, ours)
-	if c := got[ours]; c.failed > 0 || c.slowest > time.Second {
-		t.Errorf("plexproxy: %s, want all within 1s", c)
+	if c := got[ours]; c.failed > 0 || c.slowest > 3*time.Second {
+		t.Errorf("plexproxy: %s, want all within 3s", c)
 	}
 	if c := got[tuned]; c.failed == 0 {
 		t.Errorf("the tuned Caddy: %s: no longer the fault that it was", c)
