@@ -409,7 +409,7 @@ func TestHelpTellsNoToken(t *testing.T) {
 		"another word": "token " + duckToken + " evry 5m",
 	} {
 		writeFile(t, file, "home.duckdns.org:0 {\n    plex {\n        node plex1 127.0.0.1:9\n        duckdns "+line+"\n    }\n}\n")
-		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		out, err := exec.CommandContext(ctx, program, "-conf", file).CombinedOutput()
 		cancel()
 		if err == nil {

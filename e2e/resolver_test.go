@@ -378,7 +378,11 @@ func (r *lan) needs(t *testing.T, printed, word, want string) {
 	if short == printed {
 		t.Fatalf("no line holds it:\n%s", printed)
 	}
-	if got := says(r.start(t, t, short), mainName, dns.TypeA, 2*time.Second); got != want {
+	patience := 10 * time.Second
+	if want == "timeout" {
+		patience = 2 * time.Second
+	}
+	if got := says(r.start(t, t, short), mainName, dns.TypeA, patience); got != want {
 		t.Errorf("it answers %s, want %s", got, want)
 	}
 }
