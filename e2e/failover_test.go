@@ -54,19 +54,26 @@ func TestFailoverWithinBounds(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			q := newQueue(t, nil, 2)
-			if took := q.fail(tt.end); took > atMost(tt.bound) {
-				t.Errorf("took %s, want %s at most", took, tt.bound)
-			}
+			inTime(t, func() error { return failsWithin(t, nil, atMost(tt.bound), tt.end) })
 		})
 	}
 	t.Run("vanished", func(t *testing.T) {
 		n := newNetwork(t)
-		q := newQueue(t, n, 2)
-		if took := q.fail(func(s *standIn) { n.vanish(s.addr.Addr()) }); took > atMost(3*time.Second) {
-			t.Errorf("took %s, want 3s at most", took)
-		}
+		inTime(t, func() error {
+			return failsWithin(t, n, atMost(3*time.Second), func(s *standIn) { n.vanish(s.addr.Addr()) })
+		})
 	})
+}
+
+// failsWithin ends one of two nodes, and returns an error if it is answered for longer than that after its end.
+func failsWithin(t *testing.T, n *network, bound time.Duration, end func(*standIn)) error {
+	t.Helper()
+	q := newQueue(t, n, 2)
+	defer q.close()
+	if took := q.fail(end); took > bound {
+		return fmt.Errorf("took %s, want %s at most", took, bound)
+	}
+	return nil
 }
 
 // failover ends one node after the other, reports the median and the 99th percentile of the times, and returns

@@ -368,21 +368,27 @@ func (f frozen) String() string {
 // the one that confirms it began 250 ms after it.
 func TestFrozenNode(t *testing.T) {
 	const bound = 3500 * time.Millisecond
-	late := lateness(t)
-	got := compare(t, stageConfig{}, askFrozen, writeUp, tuned, ours)
-	f := got[ours]
-	if most := late(); f.reads.slowest > bound && most > 100*time.Millisecond {
-		t.Logf("the machine is overloaded (a timer was %s late): once more", most)
-		f = compare(t, stageConfig{}, askFrozen, ours)[ours]
-	}
-	if f.reads.failed > 0 || f.reads.slowest > bound {
-		t.Errorf("plexproxy: unbound: %s, want all within %s", f.reads, bound)
+	makers := []maker{writeUp, tuned, ours}
+	var got map[maker]frozen
+	var f frozen
+	inTime(t, func() error {
+		results := compare(t, stageConfig{}, askFrozen, makers...)
+		if got == nil {
+			got, makers = results, []maker{ours}
+		}
+		if f = results[ours]; f.reads.slowest > bound || f.root.took > 3*time.Second {
+			return fmt.Errorf("plexproxy: %s, want what is unbound within %s, and GET / within 3s", f, bound)
+		}
+		return nil
+	})
+	if f.reads.failed > 0 {
+		t.Errorf("plexproxy: unbound: %s, want all", f.reads)
 	}
 	if f.bound.status != http.StatusServiceUnavailable || f.bound.header.Get("Retry-After") == "" {
 		t.Errorf("plexproxy: a segment: %s, want 503 with Retry-After", f.bound)
 	}
-	if f.root.node() != "plex2" || f.root.took > 3*time.Second || !bytes.Contains(f.root.body, []byte(strings.Repeat("2", 40))) {
-		t.Errorf("plexproxy: GET /: %s, want plex2's identity within 3s", f.root)
+	if f.root.node() != "plex2" || !bytes.Contains(f.root.body, []byte(strings.Repeat("2", 40))) {
+		t.Errorf("plexproxy: GET /: %s, want plex2's identity", f.root)
 	}
 	if f.again.failed > 0 {
 		t.Errorf("plexproxy: a new playback: %s", f.again)
@@ -414,6 +420,25 @@ func askFrozen(t *testing.T, s *stage) (f frozen) {
 	wg.Wait()
 	f.reads.add(early)
 	return f
+}
+
+// inTime measures, and again, up to twice, if a time is beyond its bound while the machine is late itself. The error
+// of the last measurement fails the test.
+func inTime(t *testing.T, measure func() error) {
+	t.Helper()
+	for again := 2; ; again-- {
+		late := lateness(t)
+		err := measure()
+		most := late()
+		if err == nil {
+			return
+		}
+		if again == 0 || most < 100*time.Millisecond {
+			t.Error(err)
+			return
+		}
+		t.Logf("the machine is overloaded (a timer was %s late), once more: %v", most, err)
+	}
 }
 
 // lateness watches how late the machine lets timers fire, and returns a function that ends it and tells the worst.
