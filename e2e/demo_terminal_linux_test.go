@@ -6,7 +6,6 @@ import (
 	"os"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -124,9 +123,9 @@ func TestDemoOnATerminal(t *testing.T) {
 			if got := exitCode(v.wait(t, demoTime)); got != tt.code {
 				t.Errorf("exit code %d, want %d", got, tt.code)
 			}
-			eventually(t, 5*time.Second, v.left)
-			eventually(t, 5*time.Second, p.isRestored)
-			eventually(t, 5*time.Second, func() error { return shows(p, "\x1b[?25h") })
+			eventually(t, demoTime, v.left)
+			eventually(t, demoTime, p.isRestored)
+			eventually(t, demoTime, func() error { return shows(p, "\x1b[?25h") })
 		})
 	}
 }
@@ -148,5 +147,5 @@ func TestDemoLosesItsTerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	v.wait(t, demoTime) // by what code, nobody is there to see
-	eventually(t, 5*time.Second, v.left)
+	eventually(t, demoTime, v.left)
 }
