@@ -159,7 +159,7 @@ func (l *load) ask(ctx context.Context, i int) (counts, error) {
 			return s.counts, err
 		}
 	}
-	for end := time.Now().Add(l.timeout); len(s.free) < len(s.slots) && time.Now().Before(end.Add(2*slack)); {
+	for len(s.free) < len(s.slots) { // until all are answered, or lost
 		if err := s.turn(false); err != nil {
 			return s.counts, err
 		}
