@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -308,12 +307,7 @@ func (f *fleet) saidNow(t *testing.T) map[string]string {
 		}
 		said[where] = body
 	}
-	socket := &http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(f.state, "plexdns.sock"))
-		},
-	}}
+	socket := clientIn(f.state)
 	for _, path := range []string{"/status.json", "/nothing"} {
 		resp, err := socket.Get("http://plexdns" + path)
 		if err != nil {

@@ -165,11 +165,14 @@ func (p *plexdns) start() {
 }
 
 // client speaks HTTP with it over the Unix socket in its state folder.
-func (p *plexdns) client() *http.Client {
+func (p *plexdns) client() *http.Client { return clientIn(p.dir) }
+
+// clientIn is client for the plexdns of a state folder.
+func clientIn(state string) *http.Client {
 	return &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(p.dir, "plexdns.sock"))
+			return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(state, "plexdns.sock"))
 		},
 	}}
 }
